@@ -1,0 +1,174 @@
+"""The tables. Times are seconds since the epoch (``_at``); JSON columns hold what is shown, never what is asked for.
+
+Every row that belongs to somebody has ``owner``; :func:`owned` is the one place that turns it into a condition.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    ColumnElement,
+    Float,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+versions = Table(
+    "versions",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("sha256", String(64), nullable=False),  # trusted: a file with another digest is never unpickled
+    Column("created_at", Float(53), nullable=False),
+    Column("manifest", JSON, nullable=False),
+    Column("retired_at", Float(53)),
+)
+
+# Append-only: an alias points where its newest move points.
+alias_moves = Table(
+    "alias_moves",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(128), nullable=False),
+    Column("alias", String(128), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("moved_at", Float(53), nullable=False),
+    Column("moved_by", String(128), nullable=False),
+    Column("note", String(500)),
+    ForeignKeyConstraint(["name", "version"], ["versions.name", "versions.version"]),
+    Index(None, "name", "alias", "id"),
+)
+
+inputs = Table(
+    "inputs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("name", String(255), nullable=False),  # the client's name for it: shown, never used as a path
+    Column("bytes", BigInteger, nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("shape", JSON, nullable=False),
+    Column("created_at", Float(53), nullable=False),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("idempotency_key", String(255)),
+    Column("name", String(255)),
+    Column("tags", JSON, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("model_name", String(128), nullable=False),
+    Column("model_version", Integer, nullable=False),
+    Column("model_sha256", String(64), nullable=False),
+    Column("input_id", String(36), ForeignKey("inputs.id"), nullable=False),
+    Column("retry_of", String(36)),
+    Column("options", JSON, nullable=False),
+    Column("warnings", JSON, nullable=False),
+    # counters, raised in the transaction of each chunk's commit
+    Column("rows_total", BigInteger),
+    Column("rows_done", BigInteger, nullable=False, server_default="0"),
+    Column("rows_failed", BigInteger, nullable=False, server_default="0"),
+    Column("chunks_total", Integer),
+    Column("chunks_done", Integer, nullable=False, server_default="0"),
+    Column("chunks_retried", Integer, nullable=False, server_default="0"),
+    # the step that runs outside the chunks (planning, finishing) has a lease of its own
+    Column("step_attempt", Integer, nullable=False, server_default="0"),
+    Column("step_lease_until", Float(53)),
+    Column("step_not_before", Float(53)),
+    Column("sent_at", Float(53)),
+    Column("error", JSON),
+    Column("error_counts", JSON, nullable=False),
+    Column("errors_preview", JSON, nullable=False),
+    Column("result", JSON),  # {"file", "bytes", "sha256"} once succeeded
+    Column("revision", Integer, nullable=False, server_default="1"),  # raised by every change: the ETag
+    Column("created_at", Float(53), nullable=False),
+    Column("started_at", Float(53)),
+    Column("finished_at", Float(53)),
+    Column("expires_at", Float(53), nullable=False),
+    Column("expired_at", Float(53)),
+    Column("deadline_at", Float(53)),
+    UniqueConstraint("owner", "idempotency_key"),
+    Index(None, "owner", "id"),
+    Index(None, "status"),
+)
+
+chunks = Table(
+    "chunks",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, nullable=False),
+    Column("stop", BigInteger, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("sent_at", Float(53)),
+    Column("claimed_at", Float(53)),
+    Column("lease_until", Float(53)),
+    Column("not_before", Float(53)),
+    Column("worker", String(128)),
+    Column("rows", BigInteger),
+    Column("lines", BigInteger),
+    Column("rows_failed", BigInteger),
+    Column("part", JSON),  # {"file", "bytes", "sha256", "errors"} of the attempt that was committed
+    Index(None, "job_id", "status", "index"),
+)
+
+# Append-only history: each try at a chunk, and how it ended.
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("index", Integer, primary_key=True, autoincrement=False),
+    Column("attempt", Integer, primary_key=True, autoincrement=False),
+    Column("worker", String(128), nullable=False),
+    Column("started_at", Float(53), nullable=False),
+    Column("ended_at", Float(53)),
+    Column("outcome", String(16)),
+    Column("reason", String(1000)),
+)
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("name", String(128), primary_key=True),
+    Column("started_at", Float(53), nullable=False),
+    Column("seen_at", Float(53), nullable=False),
+)
+
+# One row: the caretaker's tick number, also kept in Redis. A Redis that holds another number has lost messages.
+ticks = Table(
+    "ticks",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, nullable=False),
+    Column("ticked_at", Float(53), nullable=False),
+)
+
+
+def owned(table: Any, owner: str) -> ColumnElement[bool]:
+    """The condition that keeps one owner's rows from another's."""
+    condition: ColumnElement[bool] = table.c.owner == owner
+    return condition

@@ -1,0 +1,108 @@
+"""Durable files in one folder: written aside, fsynced, renamed, and never overwritten.
+
+A file counts only once a committed database row names it; what no row names is an orphan that the caretaker
+removes. Names are made here from ids, never from what a client sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any
+
+from uuid6 import uuid7
+
+# One upload, one planning step or one chunk may stay unfinished this long before it counts as an orphan.
+ORPHAN_AGE_SECONDS = 24 * 3600
+
+
+class Files:
+    """The folder ``root``: ``inputs/<input>/…``, ``jobs/<job>/…`` and ``staging/`` for what is being written."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.staging = root / "staging"
+
+    def path(self, name: str) -> Path:
+        """Where the stored file ``name`` (as returned by :meth:`keep`) lies."""
+        return self.root / name
+
+    @contextmanager
+    def draft(self, suffix: str = "") -> Iterator[Path]:
+        """A path for a new file, removed at the end of the block unless :meth:`keep` took it."""
+        self.staging.mkdir(parents=True, exist_ok=True)
+        path = self.staging / f"{uuid7()}{suffix}"
+        try:
+            yield path
+        finally:
+            path.unlink(missing_ok=True)
+
+    def keep(self, draft: Path, name: str) -> str:
+        """Make ``draft`` durable under ``name``, and return the name."""
+        target = self.root / name
+        make_folder(target.parent)
+        _fsync(draft)
+        os.rename(draft, target)
+        _fsync(target.parent)
+        return name
+
+    def remove(self, name: str) -> None:
+        """Remove a stored file; one that is gone already is fine."""
+        (self.root / name).unlink(missing_ok=True)
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a stored folder with all that lies in it; one that is gone already is fine."""
+        with suppress(FileNotFoundError):
+            shutil.rmtree(self.root / name)
+
+    def free_bytes(self) -> int:
+        """Room left on the disk that holds the folder."""
+        make_folder(self.root)
+        return shutil.disk_usage(self.root).free
+
+
+class DigestWriter:
+    """A binary file object that hashes and counts what passes through it."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._hash = hashlib.sha256()
+        self.bytes = 0
+
+    def write(self, data: Any) -> int:
+        self._hash.update(data)
+        self.bytes += len(data)
+        self._stream.write(data)
+        return len(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hexadecimal digest of all bytes written so far."""
+        return self._hash.hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal digest of a file, read in blocks."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def make_folder(path: Path) -> None:
+    """Create a folder and its parents so that they outlive a crash of the machine."""
+    if path.is_dir():
+        return
+    make_folder(path.parent)
+    path.mkdir(exist_ok=True)
+    _fsync(path.parent)
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,70 @@
+"""The one typed table of settings, and the only reader of the environment.
+
+Every setting is a field below: its name with the prefix ``ROWMILL_`` is the environment variable (or the line
+in ``.env``). Other rooms receive plain values; nothing else in Rowmill reads ``os.environ``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+class Settings(BaseSettings):
+    """Values in effect; an unknown or unparsable one is refused with its name when this is built."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="ROWMILL_", env_file=".env", extra="ignore", frozen=True, env_ignore_empty=True
+    )
+
+    data_dir: Path = Field(
+        Path.home() / ".rowmill", description="Folder that holds inputs, results, models, logs and the database."
+    )
+    database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in the data folder.")
+    redis_url: str = Field(
+        "", description="Broker URL; empty means the Redis that `rowmill up` starts in the data folder."
+    )
+    url: str = Field("http://127.0.0.1:8000", description="Server that the command line talks to.")
+    host: str = Field("127.0.0.1", description="Address that the API listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on; 0 picks a free one.")
+    flower_host: str = Field("127.0.0.1", description="Address that Flower listens on.")
+    flower_port: int = Field(5555, ge=0, le=65535, description="Port that Flower listens on; 0 picks a free one.")
+    flower_password: SecretStr = Field(
+        SecretStr(""), description="Password for Flower's user `rowmill`; required off loopback."
+    )
+    workers: int = Field(2, ge=1, le=256, description="Scoring processes; one per core is best.")
+    default_model: str = Field("", description="Model used when a request names none; empty: the only model.")
+    max_upload_bytes: int = Field(20 * GIB, gt=0, description="Largest request body of a job, as sent.")
+    max_decoded_bytes: int = Field(100 * GIB, gt=0, description="Largest input after decompression.")
+    max_predict_rows: int = Field(1000, gt=0, description="Most rows that POST /predict answers at once.")
+    max_predict_bytes: int = Field(16 * MIB, gt=0, description="Largest body of POST /predict.")
+    max_chunk_bytes: int = Field(32 * MIB, ge=1024, description="Most input bytes that one chunk may cover.")
+    chunk_seconds: float = Field(0.3, gt=0, description="Scoring time that a chunk is cut for.")
+    max_attempts: int = Field(5, ge=1, description="Tries at one chunk, plan or finish before the job fails.")
+    lease_seconds: float = Field(60, gt=0, description="How long a silent worker keeps its right to a chunk.")
+    heartbeat_seconds: float = Field(10, gt=0, description="How often a worker renews its lease.")
+    caretaker_seconds: float = Field(5, gt=0, description="How often the caretaker looks for lost work.")
+    retry_seconds: float = Field(2, ge=0, description="Pause before a failed chunk is tried again; doubles each time.")
+    result_ttl_seconds: float = Field(7 * 86400, gt=0, description="How long inputs and results are kept.")
+    min_free_bytes: int = Field(256 * MIB, ge=0, description="Uploads are refused when less disk than this is left.")
+    log_format: str = Field("text", pattern="^(text|json)$", description="`text` for people, `json` for machines.")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe line that is logged.")
+
+    @model_validator(mode="after")
+    def _fill_in_data_dir(self) -> Self:
+        folder = self.data_dir.expanduser().absolute()
+        # frozen guards callers; the derived defaults are part of building the table
+        values = {
+            "data_dir": folder,
+            "database_url": self.database_url or f"sqlite:///{folder / 'rowmill.db'}",
+            "redis_url": self.redis_url or f"redis+socket://{folder / 'run' / 'redis.sock'}",
+        }
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+        return self
