@@ -1,0 +1,37 @@
+"""How gunicorn serves the API: ``gunicorn -c python:rowmill.stack.gunicorn_settings 'api:create_app()'``.
+
+gunicorn reads the names below; the embedded stack and docker-compose.yml use the same file. The address comes
+from the settings, unless ``--bind`` says otherwise (the embedded stack hands a listening socket over).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from base.settings import Settings
+from rowmill.stack.tether import die_with_parent
+
+_settings = Settings()
+
+bind = f"{_settings.host}:{_settings.port}"
+# Threads, because a gthread worker survives slow clients and long uploads; two processes, so that one that is
+# busy in Python code, or dies, does not stop the other.
+worker_class = "gthread"
+workers = 2
+threads = 8
+# Silence of a worker's main loop, not of a request: an upload of any length is fine.
+timeout = 60
+graceful_timeout = 10
+# Long enough for ?keep= with many column names.
+limit_request_line = 8190
+# The heartbeat file must never wait for a disk.
+worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - unlinked as soon as it is open
+control_socket_disable = True
+errorlog = "-"
+loglevel = "info"
+
+
+def post_fork(_server: Any, worker: Any) -> None:
+    """End the worker with its master, so that not even kill -9 leaves one serving on."""
+    die_with_parent(worker.ppid)
