@@ -1,0 +1,122 @@
+"""`Client`: a Rowmill server from Python, for notebooks and nightly scripts alike."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self, Unpack
+
+from rowmill.client.job import Job
+from rowmill.client.options import JobOptions, as_query
+from rowmill.client.resource import JobResource
+from rowmill.client.transport import Transport
+from rowmill.client.upload import Progress, is_frame, opened
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from rowmill.client.upload import Source
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+class Client:
+    """A connection to one server; safe to share between threads, closed by `close` or a `with` block."""
+
+    def __init__(self, url: str | None = None, api_key: str | None = None) -> None:
+        self._transport = Transport(url or DEFAULT_URL, api_key)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The server's address, without a final slash."""
+        return self._transport.url
+
+    def close(self) -> None:
+        """Give up the connections; jobs go on."""
+        self._transport.close()
+
+    def score(
+        self,
+        data: Source,
+        model: str | None = None,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[JobOptions],
+    ) -> pd.DataFrame:
+        """Score a file or a DataFrame and return the result: one row for each input row, in order.
+
+        A DataFrame's index is the result's index too. Bad rows have their code under `error`, no prediction.
+        Raises what `submit` and `Job.wait` raise.
+        """
+        job = self.submit(data, model, **options)
+        job.wait(timeout)
+        result = job.result()
+        if is_frame(data):
+            result.index = data.index
+        return result
+
+    def submit(
+        self,
+        data: Source,
+        model: str | None = None,
+        *,
+        progress: Progress | None = None,
+        **options: Unpack[JobOptions],
+    ) -> Job:
+        """Send a file (streamed), an open binary file or a DataFrame; return its job without waiting for it.
+
+        No `model` means the server's default one. `progress` is called with the bytes sent and their total
+        (None: unknown). Raises ApiError when the server refuses the input, ConnectError without a server.
+        """
+        with opened(data, progress) as upload:
+            # one key for all tries: a submission whose answer got lost is not run twice
+            headers = {**upload.headers(), "Idempotency-Key": f'"{uuid.uuid4()}"'}
+            resource: JobResource = self._transport.json(
+                "POST",
+                "/jobs",
+                params=as_query({"model": model, **options}),
+                headers=headers,
+                body=upload.blocks,
+                repeat=upload.repeatable,
+            )
+        return Job(self._transport, resource["id"])
+
+    def job(self, job_id: str) -> Job:
+        """A handle for a job by its id; nothing is asked yet."""
+        return Job(self._transport, job_id)
+
+    def jobs(
+        self, *, status: str | None = None, model: str | None = None, tag: str | None = None
+    ) -> Iterator[JobResource]:
+        """The jobs on the server, newest first, fetched page by page as they are read."""
+        query = as_query({"status": status, "model": model, "tag": tag})
+        while True:
+            page = self._transport.json("GET", "/jobs", params=query)
+            yield from page["jobs"]
+            if not page.get("next_cursor"):
+                return
+            query["cursor"] = page["next_cursor"]
+
+    def models(self) -> list[dict[str, Any]]:
+        """The models on the server with their versions and signatures."""
+        models: list[dict[str, Any]] = self._transport.json("GET", "/models")["models"]
+        return models
+
+    def predict(self, rows: Mapping[str, Any] | Sequence[Any], model: str | None = None) -> dict[str, Any]:
+        """Score one record (a mapping, or values in column order) or a sequence of records, at once."""
+        one = isinstance(rows, Mapping) or not any(isinstance(row, Mapping | list | tuple) for row in rows)
+        body = {"model": model} if model else {}
+        # scoring a record changes nothing on the server, so it may be asked again
+        answer: dict[str, Any] = self._transport.json(
+            "POST", "/predict", json={**body, "features" if one else "instances": rows}, repeat=True
+        )
+        return answer

@@ -1,0 +1,85 @@
+"""What can be submitted (a path, an open binary file, a DataFrame) as one thing: a body sent in blocks."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, TypeGuard, cast
+from urllib.parse import quote
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    Source = str | os.PathLike[str] | BinaryIO | pd.DataFrame
+
+BLOCK_BYTES = 1 << 20
+
+Progress = Callable[[int, int | None], None]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A body to send; `repeatable` is False where the bytes can be read only once."""
+
+    blocks: Callable[[], Iterator[bytes]]
+    name: str | None
+    size_bytes: int | None
+    repeatable: bool
+
+    def headers(self) -> dict[str, str]:
+        """Length and name of the body; without a length it is sent chunked."""
+        headers = {"Content-Type": "application/octet-stream"}
+        if self.size_bytes is not None:
+            headers["Content-Length"] = str(self.size_bytes)
+        if self.name:
+            headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(self.name, safe='')}"
+        return headers
+
+
+def is_frame(source: Source) -> TypeGuard[pd.DataFrame]:
+    """Whether the source is neither a path nor an open file, and so can only be a DataFrame."""
+    return not (isinstance(source, str | os.PathLike) or hasattr(source, "read"))
+
+
+@contextmanager
+def opened(source: Source, progress: Progress | None) -> Iterator[Upload]:
+    """The upload of a source; `progress` is called with the bytes sent and their total (None: unknown)."""
+    if isinstance(source, str | os.PathLike):
+        yield _of_path(Path(source), Path(source).name, progress)
+    elif not is_frame(source):
+        yield _of_stream(cast(BinaryIO, source), progress)
+    else:
+        # imported late: only DataFrames need pandas
+        from rowmill.client.frames import write_frame  # noqa: PLC0415
+
+        with tempfile.TemporaryDirectory(prefix="rowmill-") as folder:
+            path = Path(folder) / "frame.parquet"
+            write_frame(source, path)
+            yield _of_path(path, None, progress)
+
+
+def _of_path(path: Path, name: str | None, progress: Progress | None) -> Upload:
+    size = path.stat().st_size
+
+    def blocks() -> Iterator[bytes]:
+        with path.open("rb") as file:
+            yield from _blocks(file, size, progress)
+
+    return Upload(blocks, name, size, repeatable=True)
+
+
+def _of_stream(stream: BinaryIO, progress: Progress | None) -> Upload:
+    return Upload(lambda: _blocks(stream, None, progress), None, None, repeatable=False)
+
+
+def _blocks(file: BinaryIO, size: int | None, progress: Progress | None) -> Iterator[bytes]:
+    sent = 0
+    while block := file.read(BLOCK_BYTES):
+        yield block
+        sent += len(block)
+        if progress:
+            progress(sent, size)
