@@ -1,0 +1,48 @@
+# `make` lists the targets. Everything runs from .venv, which `make install` builds from the hashed lock.
+
+# The first Python that is new enough, unless you say which: make PYTHON=python3.12 install
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null \
+	&& echo $$python && exit; done; echo python3)
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help install up demo test test-system check lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: $(INSTALLED) ## make .venv from requirements.lock
+
+up: $(INSTALLED) ## start the whole stack here, until Ctrl-C
+	@$(BIN)/rowmill up
+
+demo: $(INSTALLED) ## score a million rows and a zip of images through the whole stack, and show it
+	@$(BIN)/python examples/demo.py
+
+test: $(INSTALLED) ## run every test that needs only PyPI
+	$(BIN)/pytest
+
+test-system: $(INSTALLED) ## run the tests that need system packages (Compose, a browser)
+	$(BIN)/pytest -m system
+
+check: $(INSTALLED) ## format, lint, types, import contracts, tests
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/pytest
+
+lock: $(INSTALLED) ## resolve the dependencies anew, for all platforms, with hashes
+	$(BIN)/uv pip compile pyproject.toml --extra dev --extra system --universal --generate-hashes \
+		--no-header --python-version 3.11 -o requirements.lock
+
+$(INSTALLED): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
+		echo 'Rowmill needs Python 3.11, 3.12 or 3.13; say where it is: make PYTHON=python3.12 install' >&2; \
+		exit 1; }
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
