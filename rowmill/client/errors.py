@@ -5,7 +5,7 @@ RowmillError
 ├── ApiError          the server refused the request: code, status, problem
 ├── JobFailed         the job ended in `failed`: job
 ├── JobCancelled      the job ended in `cancelled`: job
-├── WaitTimeout       the job goes on, the patience of the caller ended: job
+├── WaitTimeout       the job goes on, the patience of the caller ended: job_id
 └── DigestMismatch    a result arrived damaged
 
 Wrong arguments are TypeError or ValueError, as everywhere in Python; they are not in this tree.
