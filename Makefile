@@ -6,6 +6,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	&& echo $$python && exit; done; echo python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
 .PHONY: help install up demo test test-system check lock
@@ -35,8 +36,8 @@ check: $(INSTALLED) ## format, lint, types, import contracts, tests
 	$(BIN)/pytest
 
 lock: $(INSTALLED) ## resolve the dependencies anew, for all platforms, with hashes
-	$(BIN)/uv pip compile pyproject.toml --extra dev --extra system --universal --generate-hashes \
-		--no-header --python-version 3.11 -o requirements.lock
+	$(COMPILE) --extra build --extra dev --extra system -o requirements.lock
+	$(COMPILE) --extra build --constraint requirements.lock -o requirements-server.lock
 
 $(INSTALLED): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
