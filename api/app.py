@@ -1,0 +1,37 @@
+"""Builds the Flask app: settings, connections, blueprints, and what every answer carries."""
+
+from __future__ import annotations
+
+from apiflask import APIFlask
+from flask import Response, g, request
+from uuid6 import uuid7
+
+from api import errors, health, job_routes, model_routes, pages, predict_routes, result_routes
+from base import logs
+from base.settings import Settings
+from jobs.workshop import Workshop
+
+def create_app() -> APIFlask:
+    """A WSGI app on the settings of the environment; connections are made when they are first used."""
+    settings = Settings()
+    logs.configure(settings.log_format, settings.log_level)
+    app = APIFlask(__name__, title="Rowmill", version="0.1.0", docs_path=None)
+    app.config["OPENAPI_VERSION"] = "3.1.0"
+    app.json.sort_keys = False  # type: ignore[attr-defined]
+    app.extensions["workshop"] = Workshop.open(settings, worker="api")
+    app.before_request(_name_request)
+    app.after_request(_finish_response)
+    errors.register(app)
+    for room in (health, job_routes, result_routes, predict_routes, model_routes, pages):
+        app.register_blueprint(room.blueprint)
+    return app
+
+
+def _name_request() -> None:
+    g.request_id = request.headers.get("X-Request-ID", "")[:128] or str(uuid7())
+
+
+def _finish_response(response: Response) -> Response:
+    response.headers["X-Request-ID"] = g.request_id
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    return response
