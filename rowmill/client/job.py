@@ -86,13 +86,13 @@ class Job:
         return download.read(self._transport, self._result_path(kind))
 
     def errors(self) -> Iterator[RowError]:
-        """The bad rows in order, fetched while they are read; `pandas.DataFrame(job.errors())` works."""
+        """The bad rows of an ended job in order, fetched while they are read; `pandas.DataFrame(job.errors())` works."""
         for line in _lines(self.read_errors()):
             yield json.loads(line)
 
     def read_errors(self, kind: Literal["jsonl", "csv"] = "jsonl") -> Iterator[bytes]:
-        """The bad rows found so far as the server's JSON Lines or CSV, block by block."""
-        return download.read(self._transport, f"{self._path}/errors.{kind}?partial=1")
+        """The bad rows of an ended job as the server's JSON Lines or CSV, block by block."""
+        return download.read(self._transport, f"{self._path}/errors.{kind}")
 
     def cancel(self) -> JobResource:
         """Ask the job to stop; what it scored so far stays on the server."""

@@ -1,0 +1,31 @@
+"""`rowmill`: the command line. Each file beside this one holds a family of commands.
+
+Nothing that needs scikit-learn or Celery is imported here: `rowmill --help` must answer at once.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from rowmill.cli import job_commands, score_commands, stack_commands
+from rowmill.cli.exits import Commands
+
+app = typer.Typer(
+    cls=Commands,
+    name="rowmill",
+    help="Score files of any size with scikit-learn models: one row in, one row out.",
+    epilog="Exit codes: 0 succeeded, 1 failed, 2 usage, 3 row errors (--strict), 4 timeout, 5 no connection, "
+    "130 interrupted. The server is the setting ROWMILL_URL.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    # a traceback with the values of variables could show a secret
+    pretty_exceptions_enable=False,
+)
+score_commands.register(app)
+job_commands.register(app)
+stack_commands.register(app)
+
+
+def main() -> None:
+    """Entry point of the `rowmill` script."""
+    app()
