@@ -142,8 +142,8 @@ def _scored(
     """Submit, wait, and fetch the result if it goes to a file."""
     with reporting() as report:
         job = _submitted(client, file, model, report, chosen)
-        say(f"job {job.url}")
         with leaving_alone(job):
+            say(f"job {job.url}")
             resource = ended(job, timeout, report.scored)
             if resource["status"] == "succeeded" and target.path:
                 job.download(target.path, target.kind, report.received)
@@ -155,7 +155,10 @@ def _submitted(client: Client, file: Path, model: str | None, report: Report, ch
     try:
         return client.submit(source, model, progress=report.sent, **chosen)
     except KeyboardInterrupt:
-        stop("interrupted before the file was sent; there is no job", ExitCode.INTERRUPTED)
+        stop(
+            "interrupted while sending; `rowmill ps` shows whether the server took the file",
+            ExitCode.INTERRUPTED,
+        )
 
 
 def _job_options(*, no_header: bool, **given: Any) -> JobOptions:
