@@ -12,21 +12,20 @@ from types import TracebackType
 from typing import Self
 
 import httpx
-from alembic.util import CommandError
 from sqlalchemy import func, select
-from sqlalchemy.exc import SQLAlchemyError
 from uuid6 import uuid7
 
 from base.database import Database
 from base.database.tables import workers
 from base.settings import Settings
-from rowmill.stack.checks import check_redis, listen, prepare_folder, without_password
+from rowmill.stack.checks import check_redis, listen, prepare_folder
 from rowmill.stack.child import Program, last_lines
 from rowmill.stack.problem import StackProblem
 from rowmill.stack.programs import PROCESSES, child_environment, make_program, require_flower_password
 from rowmill.stack.record import Record, end_leftovers, load_record, lock, started_at
 from rowmill.stack.redis_server import embedded_url, socket_path
 from rowmill.stack.supervisor import Supervisor
+from rowmill.stack.upgrade import upgrade
 
 RECORD = "stack.json"
 READY_SECONDS = 60
@@ -49,7 +48,7 @@ class Stack:
     processes to start (of ``PROCESSES``), for tests of a stack that lacks one.
 
     Everything lies under ``settings.data_dir``; ``logs/<process>.log`` holds what a process printed. One
-    stack may run per data folder. On Linux no process outlives the caller of :meth:`start`, however that ends.
+    stack may run per data folder. On Linux no process outlives the caller of :meth:`start`, however it ends.
     """
 
     def __init__(self, settings: Settings, *, only: Collection[str] = PROCESSES) -> None:
@@ -130,11 +129,15 @@ class Stack:
             supervisor.start(programs.pop("redis"))
             self._wait_until("redis", self._redis_listens)
         check_redis(self.settings.redis_url)
-        database = self._open.enter_context(contextlib.closing(_Upgraded(self.settings.database_url)))
+        upgrade(self.settings.database_url)
+        database = Database(self.settings.database_url)
+        self._open.callback(database.dispose)
+        with database.reading() as connection:
+            began = database.now(connection)
         for program in programs.values():
             supervisor.start(program)
         if "worker" in programs:
-            self._wait_until("worker", database.has_new_worker)
+            self._wait_until("worker", lambda: _worker_seen(database, began))
         if "api" in programs:
             self._wait_until("api", self._api_answers)
 
@@ -186,30 +189,11 @@ class Stack:
         return f"The {name} process {what}. The end of {log}:\n{last_lines(log)}"
 
 
-class _Upgraded:
-    """The stack's database, brought to the newest revision, and when that was by its own clock."""
-
-    def __init__(self, url: str) -> None:
-        try:
-            self._database = Database(url)
-            self._database.upgrade()
-            with self._database.reading() as connection:
-                self._since = self._database.now(connection)
-        except (SQLAlchemyError, CommandError, ImportError) as error:
-            reason = str(error).splitlines()[0]
-            raise StackProblem(
-                f"The database at {without_password(url)} cannot be used ({reason}). Correct "
-                "ROWMILL_DATABASE_URL; without it Rowmill keeps a SQLite file in the data folder."
-            ) from error
-
-    def has_new_worker(self) -> bool:
-        """Whether a worker has come since; those of an earlier run do not count."""
-        query = select(func.count()).select_from(workers).where(workers.c.started_at >= self._since)
-        with self._database.reading() as connection:
-            return connection.execute(query).scalar_one() > 0
-
-    def close(self) -> None:
-        self._database.dispose()
+def _worker_seen(database: Database, since: float) -> bool:
+    """Whether a worker gave a sign of life since; those of an earlier run do not count."""
+    query = select(func.count()).select_from(workers).where(workers.c.seen_at >= since)
+    with database.reading() as connection:
+        return connection.execute(query).scalar_one() > 0
 
 
 def _url(host: str, port: int) -> str:
