@@ -1,0 +1,78 @@
+"""The input formats, each with the same doors: sniff the head, plan the spans, read one span as Arrow tables.
+
+A new format is a new file here and a line in each door. Nothing here knows of models, jobs or HTTP.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from base.formats import charset, compression, csv_format, text
+from base.formats.sniffing import looks_newline_stripped, newlines_stripped, sniff
+from base.formats.types import (
+    ChunkRows,
+    CsvOptions,
+    InputColumn,
+    InputRefused,
+    InputShape,
+    Member,
+    RowProblem,
+    Span,
+    Wanted,
+)
+
+__all__ = [
+    "ChunkRows",
+    "CsvOptions",
+    "InputColumn",
+    "InputRefused",
+    "InputShape",
+    "Member",
+    "RowProblem",
+    "Span",
+    "Wanted",
+    "decode",
+    "head",
+    "looks_newline_stripped",
+    "newlines_stripped",
+    "plan",
+    "read",
+    "sniff",
+]
+
+_DECODE_BLOCK = 1 << 20
+
+
+def decode(path: Path, out: BinaryIO, shape: InputShape, *, max_decoded_bytes: int) -> None:
+    """Write the file as the other doors read it: uncompressed, text as UTF-8. Streams; refuses bombs."""
+    codec = charset.other_than_utf8(shape.csv.charset) if shape.format in {"csv", "jsonl"} else None
+    transcoder = charset.Transcoder(codec) if codec else None
+    with compression.open_decoded(path, shape.compression, max_decoded_bytes=max_decoded_bytes) as stream:
+        while block := stream.read(_DECODE_BLOCK):
+            out.write(transcoder.feed(block, final=False) if transcoder else block)
+    if transcoder:
+        out.write(transcoder.feed(b"", final=True))
+
+
+def plan(path: Path, shape: InputShape, *, chunk_rows: int, max_chunk_bytes: int) -> Iterator[Span]:
+    """The spans of the decoded file, in order, every row in exactly one; a function of the arguments only.
+
+    A span of text has about ``chunk_rows`` rows and passes ``max_chunk_bytes`` by less than one record.
+    It may hold no row at all (blank lines).
+    """
+    target = max(min(int(chunk_rows * shape.bytes_per_row), max_chunk_bytes), 1)
+    return text.plan(path, shape.data_start, csv_format.dialect(shape), target)
+
+
+def head(path: Path, shape: InputShape, rows: int) -> Span:
+    """A span that covers about the first ``rows`` rows, for previews."""
+    return next(plan(path, shape, chunk_rows=rows, max_chunk_bytes=text.BLOCK))
+
+
+def read(
+    path: Path, shape: InputShape, span: Span, wanted: Sequence[Wanted], keep: Sequence[int]
+) -> ChunkRows:
+    """The rows of one span of the decoded file (tables, not archives). One row per row of the input."""
+    return csv_format.read(path, shape, span, wanted, keep)

@@ -1,0 +1,108 @@
+"""Which format a file is, by magic bytes and content, whatever it is called; then that format's own sniff."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+from base.formats import compression, csv_sniff
+from base.formats.charset import other_than_utf8, utf8_head
+from base.formats.csv_format import BOM
+from base.formats.types import CsvOptions, InputRefused, InputShape
+
+HEAD = 1 << 20
+# A text of this size without a single newline was a text with newlines once.
+_ONE_LINE = 1 << 16
+_NUMBER = re.compile(rb"[+-]?[0-9]+(\.[0-9]*)?\Z")
+
+# Files that people send by mistake, and what to do instead.
+_KNOWN = (
+    (b"\xd0\xcf\x11\xe0", "an old Excel workbook; save it as CSV"),
+    (b"ARROW1", "an Arrow or Feather file; write it as Parquet"),
+    (b"Obj\x01", "an Avro file; write it as Parquet"),
+    (b"ORC", "an ORC file; write it as Parquet"),
+    (b"BZh", "compressed with bzip2; use gzip or zstd"),
+    (b"\xfd7zXZ\x00", "compressed with xz; use gzip or zstd"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; send images as zip"),
+    (b"Rar!", "a rar archive; send images as zip"),
+    (b"%PDF", "a PDF"),
+    (b"\x89PNG", "a single image; zip it to make it a job, or send it to /predict"),
+    (b"\xff\xd8\xff", "a single image; zip it to make it a job, or send it to /predict"),
+    (b"SQLite format 3", "an SQLite database; export the table as CSV"),
+    (b"\x89HDF", "an HDF5 file; write it as Parquet"),
+    (b"\x93NUMPY", "a NumPy array; write it as CSV or Parquet"),
+    (b"\x80\x04\x95", "a pickle; data are sent as CSV, JSON Lines or Parquet"),
+)
+
+
+def sniff(path: Path, csv: CsvOptions, *, max_decoded_bytes: int) -> InputShape:
+    """The shape of the file at ``path``, from its head (1 MiB decoded), footer or directory."""
+    with path.open("rb") as file:
+        packed = compression.detect(file.read(8))
+    with compression.open_decoded(path, packed, max_decoded_bytes=max_decoded_bytes) as stream:
+        head = stream.read(HEAD + 1)
+    head, final = head[:HEAD], len(head) <= HEAD
+    if not head.strip():
+        raise InputRefused("empty_input", "the file is empty; did the upload send the file you meant?")
+    _refuse_known(head)
+    shape = _sniff_text(utf8_head(head, csv.charset, final=final), csv, final=final)
+    recoded = other_than_utf8(csv.charset) is not None
+    return replace(shape, compression=packed, needs_decoding=packed is not None or recoded)
+
+
+def looks_newline_stripped(head: bytes) -> bool:
+    """Whether the text is one line that was several: what ``curl -d @file`` makes of a file.
+
+    For callers who know that the body came as a form, a body without any newline is reason enough.
+    """
+    body = head.removeprefix(BOM).strip()
+    if b"\n" in body or b"\r" in body:
+        return False
+    if len(body) >= _ONE_LINE or b"%0A" in body or b"%0a" in body:
+        return True
+    if body.startswith(b"{"):
+        return re.search(rb"\}\s*\{", body) is not None
+    fields = re.split(rb"[,;\t|]", body)
+    numbers = [_NUMBER.match(field.strip()) is not None for field in fields]
+    return len(fields) > 2 and not numbers[0] and any(numbers)
+
+
+def newlines_stripped() -> InputRefused:
+    return InputRefused(
+        "newlines_stripped",
+        "the text has no newline: curl -d @file strips them; use curl --data-binary @file or curl -T file",
+    )
+
+
+def _sniff_text(head: bytes, options: CsvOptions, *, final: bool) -> InputShape:
+    body = head.removeprefix(BOM).lstrip()
+    if not body:
+        raise InputRefused("empty_input", "the file holds nothing but blanks")
+    if (options.header or body.startswith(b"{")) and looks_newline_stripped(head):
+        raise newlines_stripped()
+    if re.match(rb"\[\s*[\[{]|\[\s*\Z|\[\s*\n", body):
+        raise InputRefused(
+            "unknown_format",
+            "this is a JSON array; JSON Lines has one object per line, for example "
+            "df.to_json(path, orient='records', lines=True)",
+        )
+    if body[:1] == b"<":
+        raise InputRefused(
+            "unknown_format", "this is HTML or XML; send CSV, JSON Lines, Parquet or a zip of images"
+        )
+    return csv_sniff.sniff(head, options, final=final)
+
+
+def _refuse_known(head: bytes) -> None:
+    if compression.detect(head) is not None:
+        raise InputRefused(
+            "unknown_format", "the file is compressed twice; send it compressed once, or plain"
+        )
+    if head[257:262] == b"ustar":
+        raise InputRefused(
+            "unknown_format", "the file is a tar archive; send images as zip, tables as one file"
+        )
+    for magic, what in _KNOWN:
+        if head.startswith(magic):
+            raise InputRefused("unknown_format", f"the file is {what}")
