@@ -11,6 +11,7 @@ from base import logs
 from base.settings import Settings
 from jobs.workshop import Workshop
 
+
 def create_app() -> APIFlask:
     """A WSGI app on the settings of the environment; connections are made when they are first used."""
     settings = Settings()

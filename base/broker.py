@@ -1,7 +1,7 @@
 """The way to the broker: sends the ids of work to be done, and the Redis sentinel of the caretaker.
 
-Sending is a hint and must never hold up or fail what the database already knows: it has a time-out of a second
-and a breaker, and tells by its answer whether the hint went out.
+Sending is a hint and must never hold up or fail what the database already knows: it has a time-out of a
+second and a breaker, and tells by its answer whether the hint went out.
 """
 
 from __future__ import annotations
@@ -29,11 +29,16 @@ class Broker:
     def __init__(self, url: str) -> None:
         self.url = url
         options = {"socket_timeout": SEND_TIMEOUT_SECONDS, "socket_connect_timeout": SEND_TIMEOUT_SECONDS}
+        # kombu's own way of connecting tries for many seconds before it says that it cannot
+        no_patience = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
         self._app = Celery("rowmill-sender", broker=url, set_as_current=False)
         self._app.conf.update(
-            broker_transport_options=options, task_ignore_result=True, task_send_sent_event=True, broker_pool_limit=8
+            broker_transport_options={**options, **no_patience},
+            task_ignore_result=True,
+            task_send_sent_event=True,
+            broker_pool_limit=8,
         )
-        self._redis = redis.Redis.from_url(_plain_redis_url(url), **options)
+        self._redis = redis.Redis.from_url(plain_redis_url(url), **options)
         self._closed_until = 0.0
 
     def send(self, task: str, job_id: str, chunk: int | None = None, *, label: str) -> bool:
@@ -73,6 +78,6 @@ class Broker:
         self._redis.close()
 
 
-def _plain_redis_url(url: str) -> str:
+def plain_redis_url(url: str) -> str:
     """kombu writes ``redis+socket://``, redis-py ``unix://``, for the same thing."""
     return url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=")

@@ -21,7 +21,7 @@ ORPHAN_AGE_SECONDS = 24 * 3600
 
 
 class Files:
-    """The folder ``root``: ``inputs/<input>/…``, ``jobs/<job>/…`` and ``staging/`` for what is being written."""
+    """The folder ``root``: ``inputs/<input>/…``, ``jobs/<job>/…``, and ``staging/`` for unfinished files."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -46,7 +46,7 @@ class Files:
         target = self.root / name
         make_folder(target.parent)
         _fsync(draft)
-        os.rename(draft, target)
+        draft.rename(target)
         _fsync(target.parent)
         return name
 

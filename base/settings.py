@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from pydantic import Field, SecretStr, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
 
 MIB = 1 << 20
 GIB = 1 << 30
@@ -24,7 +24,8 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(
-        Path.home() / ".rowmill", description="Folder that holds inputs, results, models, logs and the database."
+        Path.home() / ".rowmill",
+        description="Folder that holds inputs, results, models, logs and the database.",
     )
     database_url: str = Field("", description="SQLAlchemy URL; empty means SQLite in the data folder.")
     redis_url: str = Field(
@@ -34,7 +35,9 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address that the API listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port that the API listens on; 0 picks a free one.")
     flower_host: str = Field("127.0.0.1", description="Address that Flower listens on.")
-    flower_port: int = Field(5555, ge=0, le=65535, description="Port that Flower listens on; 0 picks a free one.")
+    flower_port: int = Field(
+        5555, ge=0, le=65535, description="Port that Flower listens on; 0 picks a free one."
+    )
     flower_password: SecretStr = Field(
         SecretStr(""), description="Password for Flower's user `rowmill`; required off loopback."
     )
@@ -50,11 +53,19 @@ class Settings(BaseSettings):
     lease_seconds: float = Field(60, gt=0, description="How long a silent worker keeps its right to a chunk.")
     heartbeat_seconds: float = Field(10, gt=0, description="How often a worker renews its lease.")
     caretaker_seconds: float = Field(5, gt=0, description="How often the caretaker looks for lost work.")
-    retry_seconds: float = Field(2, ge=0, description="Pause before a failed chunk is tried again; doubles each time.")
+    retry_seconds: float = Field(
+        2, ge=0, description="Pause before a failed chunk is tried again; doubles each time."
+    )
     result_ttl_seconds: float = Field(7 * 86400, gt=0, description="How long inputs and results are kept.")
-    min_free_bytes: int = Field(256 * MIB, ge=0, description="Uploads are refused when less disk than this is left.")
-    log_format: str = Field("text", pattern="^(text|json)$", description="`text` for people, `json` for machines.")
-    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe line that is logged.")
+    min_free_bytes: int = Field(
+        256 * MIB, ge=0, description="Uploads are refused when less disk than this is left."
+    )
+    log_format: str = Field(
+        "text", pattern="^(text|json)$", description="`text` for people, `json` for machines."
+    )
+    log_level: str = Field(
+        "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe line that is logged."
+    )
 
     @model_validator(mode="after")
     def _fill_in_data_dir(self) -> Self:
@@ -68,3 +79,11 @@ class Settings(BaseSettings):
         for name, value in values.items():
             object.__setattr__(self, name, value)
         return self
+
+
+def sources() -> dict[str, str]:
+    """Where the value of each setting comes from: ``environment``, ``.env`` or ``default``."""
+    found = dict.fromkeys(Settings.model_fields, "default")
+    found.update(dict.fromkeys(DotEnvSettingsSource(Settings)(), ".env"))
+    found.update(dict.fromkeys(EnvSettingsSource(Settings)(), "environment"))
+    return {name: found[name] for name in Settings.model_fields}

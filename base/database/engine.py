@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,8 +28,10 @@ WAL_SAFE_SINCE = (3, 51, 3)
 class Database:
     """Connections to the database at ``url``; safe to share between threads, not across a fork."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, clock: Callable[[], float] | None = None) -> None:
+        """``clock`` stands in for the real time, so that a test can let leases run out at will."""
         self.url = url
+        self._clock = clock
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         self._engine = _sqlite_engine(url) if self.is_sqlite else _server_engine(url)
 
@@ -50,8 +52,8 @@ class Database:
 
     def now(self, connection: Connection) -> float:
         """Seconds since the epoch; the server's clock on Postgres, so that hosts need not agree."""
-        if self.is_sqlite:
-            return time.time()
+        if self._clock or self.is_sqlite:
+            return (self._clock or time.time)()
         return float(connection.execute(text("SELECT extract(epoch FROM clock_timestamp())")).scalar_one())
 
     def upgrade(self) -> None:

@@ -1,6 +1,6 @@
-"""The tables. Times are seconds since the epoch (``_at``); JSON columns hold what is shown, never what is asked for.
+"""The tables. Times are seconds since the epoch (``_at``); JSON is for what is shown, not for what is asked.
 
-Every row that belongs to somebody has ``owner``; :func:`owned` is the one place that turns it into a condition.
+Rows that belong to somebody have ``owner``; :func:`owned` is the one place that makes it a condition.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ inputs = Table(
     Column("bytes", BigInteger, nullable=False),
     Column("sha256", String(64), nullable=False),
     Column("shape", JSON, nullable=False),
+    Column("file", String(255), nullable=False),  # as received
+    Column("decoded_file", String(255)),  # plain UTF-8 or plain Parquet, written by planning where needed
     Column("created_at", Float(53), nullable=False),
 )
 
@@ -93,7 +95,6 @@ jobs = Table(
     Column("rows_failed", BigInteger, nullable=False, server_default="0"),
     Column("chunks_total", Integer),
     Column("chunks_done", Integer, nullable=False, server_default="0"),
-    Column("chunks_retried", Integer, nullable=False, server_default="0"),
     # the step that runs outside the chunks (planning, finishing) has a lease of its own
     Column("step_attempt", Integer, nullable=False, server_default="0"),
     Column("step_lease_until", Float(53)),
@@ -132,7 +133,7 @@ chunks = Table(
     Column("rows", BigInteger),
     Column("lines", BigInteger),
     Column("rows_failed", BigInteger),
-    Column("part", JSON),  # {"file", "bytes", "sha256", "errors"} of the attempt that was committed
+    Column("part", JSON),  # {"file", "bytes", "sha256", "errors_file"} of the attempt that was committed
     Index(None, "job_id", "status", "index"),
 )
 
@@ -158,7 +159,7 @@ workers = Table(
     Column("seen_at", Float(53), nullable=False),
 )
 
-# One row: the caretaker's tick number, also kept in Redis. A Redis that holds another number has lost messages.
+# One row: the caretaker's tick number, kept in Redis too. A Redis with another number has lost messages.
 ticks = Table(
     "ticks",
     metadata,

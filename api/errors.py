@@ -1,0 +1,108 @@
+"""Every refusal as problem+json (RFC 9457), and the one table from codes to HTTP statuses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from apiflask import APIFlask
+from apiflask.exceptions import HTTPError
+from flask import Response, g, json, request
+from sqlalchemy.exc import OperationalError
+from werkzeug.exceptions import HTTPException
+
+from base.formats import InputRefused
+from jobs.errors import Problem
+from models.errors import ModelError
+
+log = structlog.get_logger()
+
+# Anything that is wrong with what was sent and is not named here is a 422.
+STATUSES = {
+    "job_not_found": 404,
+    "unknown_model": 404,
+    "unknown_version": 404,
+    "unknown_alias": 404,
+    "no_models": 404,
+    "model_required": 400,
+    "invalid_reference": 400,
+    "bad_request": 400,
+    "bad_multipart": 400,
+    "bad_json": 400,
+    "bad_cursor": 400,
+    "newlines_stripped": 400,
+    "unknown_option": 422,
+    "too_large": 413,
+    "decoded_too_large": 413,
+    "too_many_rows": 413,
+    "unsupported_encoding": 415,
+    "unsupported_media_type": 415,
+    "unknown_format": 415,
+    "not_finished": 409,
+    "job_failed": 409,
+    "job_cancelled": 409,
+    "result_expired": 410,
+    "disk_low": 503,
+    # the operator's fault, not the client's
+    "digest_mismatch": 500,
+    "artefact_missing": 500,
+}
+RETRY_AFTER_SECONDS = {"not_finished": 1, "disk_low": 60, "database_down": 5}
+
+
+def register(app: APIFlask) -> None:
+    """Answer every exception of the app with problem+json."""
+    for kind in (Problem, InputRefused, ModelError):
+        app.register_error_handler(kind, _refusal)
+    app.register_error_handler(OperationalError, _database_down)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(HTTPError, _http)
+    app.register_error_handler(Exception, _bug)
+
+
+def problem(status: int, code: str, detail: str, errors: list[dict[str, Any]] | None = None) -> Response:
+    """A problem+json answer."""
+    body = {
+        "type": f"about:blank#{code}",
+        "title": code.replace("_", " ").capitalize(),
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "instance": request.path,
+        "errors": errors or [],
+        "request_id": g.get("request_id"),
+    }
+    answer = Response(json.dumps(body) + "\n", status, mimetype="application/problem+json")
+    if code in RETRY_AFTER_SECONDS:
+        answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS[code])
+    return answer
+
+
+def _refusal(error: Problem | InputRefused | ModelError) -> Response:
+    errors = getattr(error, "errors", [])  # a ModelError is about one thing
+    return problem(STATUSES.get(error.code, 422), error.code, error.message, errors)
+
+
+def _http(error: HTTPException | HTTPError) -> Response:
+    status = int(getattr(error, "status_code", None) or getattr(error, "code", None) or 500)
+    text = str(getattr(error, "message", None) or getattr(error, "description", None) or "")
+    if status == 404:
+        text = f"There is nothing at {request.path}. GET / lists where to begin."
+    name = "not_found" if status == 404 else str(getattr(error, "name", "error")).lower().replace(" ", "_")
+    answer = problem(status, name, text)
+    allowed = getattr(error, "valid_methods", None)
+    if allowed:
+        answer.headers["Allow"] = ", ".join(allowed)
+    return answer
+
+
+def _database_down(error: OperationalError) -> Response:
+    log.error("database not reached", reason=str(error.orig))
+    return problem(503, "database_down", "The database cannot be reached. Nothing was accepted; try again.")
+
+
+def _bug(_error: Exception) -> Response:
+    log.exception("unexpected error", request_id=g.get("request_id"), path=request.path)
+    return problem(
+        500, "internal_error", f"Something went wrong here. Its log has it under {g.get('request_id')}."
+    )

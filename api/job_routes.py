@@ -1,0 +1,214 @@
+"""Submitting, reading, cancelling and deleting jobs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify, request, url_for
+
+from api import uploads
+from api.context import OWNER, workshop
+from api.presenting import job_resource
+from base.formats import looks_newline_stripped, newlines_stripped
+from jobs import intake, reading
+from jobs.dry_run import dry_run
+from jobs.errors import Problem
+from jobs.lifecycle import ending
+from jobs.lifecycle.submission import accept
+from jobs.lifecycle.window import PLAN, send_step
+from jobs.options import Options, parse_options
+from jobs.reading import JobView
+from jobs.records import Job
+from jobs.states import JobStatus
+
+blueprint = APIBlueprint("jobs", __name__)
+
+HEAD_BYTES = 1 << 20
+MAX_WAIT_SECONDS = 30.0
+FIRST_POLL_SECONDS = 0.005
+SLOWEST_POLL_SECONDS = 0.25
+# Each waiting request holds a thread; beyond this many, an answer comes at once.
+_waiting = threading.BoundedSemaphore(4)
+
+
+@blueprint.route("/jobs", methods=["POST", "PUT"])
+@blueprint.doc(summary="Submit a file to be scored", responses=[200, 202, 400, 404, 413, 415, 422, 503])
+def submit() -> Response:
+    """The body is the file, or a form with the part `file`; the options stand in the URL or the form."""
+    with uploads.drained(request):
+        return _submit()
+
+
+def _submit() -> Response:
+    shop = workshop()
+    uploads.refuse_unknown_coding(request)
+    query = dict(request.args.lists())
+    form = uploads.is_multipart(request)
+    if not form:
+        early = parse_options(uploads.options_of(query, {}))
+        shop.registry.resolve(early.model, shop.settings.default_model or None)
+    limits = (shop.settings.max_upload_bytes, shop.settings.min_free_bytes)
+    with intake.receive(shop.files, request.content_length, *limits) as upload:
+        name, fields = "", dict[str, str]()
+        if form:
+            name, fields = uploads.read_form(request, upload)
+        else:
+            uploads.read_raw(request, upload)
+        upload.finish()
+        options = parse_options(uploads.options_of(query, fields))
+        return _decide(upload, options, name)
+
+
+def _decide(upload: intake.Upload, options: Options, name: str) -> Response:
+    shop = workshop()
+    if request.mimetype == "application/x-www-form-urlencoded":
+        _refuse_stripped(upload)
+    examined = intake.examine(shop, upload.path, options)
+    if options.dry_run:
+        return jsonify(dry_run(shop, upload.path, examined, options))
+    file_name = name or f"input.{examined.shape.format}"
+    key = request.headers.get("Idempotency-Key", "").strip().strip('"') or None
+    submission = intake.submission(shop, upload, examined, options, owner=OWNER, file_name=file_name, key=key)
+    job, is_new = accept(shop.database, submission)
+    if is_new:
+        send_step(shop.database, shop.broker, PLAN, job.id)
+    else:
+        shop.files.remove_folder(ending.input_folder(submission.input_id))
+    return _accepted(job)
+
+
+def _refuse_stripped(upload: intake.Upload) -> None:
+    """curl's -d labels a body as a form and takes its newlines out; --data-binary only labels it."""
+    with upload.path.open("rb") as stream:
+        if looks_newline_stripped(stream.read(HEAD_BYTES)):
+            raise newlines_stripped()
+
+
+def _accepted(job: Job) -> Response:
+    shop = workshop()
+    resource = job_resource(reading.view(shop.database, job))
+    if not reading.count_live_workers(shop.database, 3 * shop.settings.heartbeat_seconds):
+        resource["warnings"] = [
+            *resource["warnings"],
+            "No worker is running; the job starts as soon as one does.",
+        ]
+    answer = jsonify(resource)
+    answer.status_code = 202
+    answer.headers["Location"] = url_for("jobs.show", job_id=job.id)
+    answer.headers["Retry-After"] = "1"
+    return answer
+
+
+@blueprint.get("/jobs/<job_id>")
+@blueprint.doc(summary="Read a job", responses=[200, 304, 404])
+def show(job_id: str) -> Response:
+    """Always 200 while the job exists. `?wait=25` answers when it changes, or after that many seconds."""
+    etags = request.if_none_match
+    seconds = _wait_seconds()
+    if seconds and _waiting.acquire(blocking=False):
+        try:
+            _wait(job_id, seconds)
+        finally:
+            _waiting.release()
+    shop = workshop()
+    view = reading.view_job(shop.database, OWNER, job_id)
+    tag = str(view.job.revision)
+    answer = Response(status=304) if etags.contains_weak(tag) else jsonify(job_resource(view))
+    # weak: pace and time left move on between two changes
+    answer.set_etag(tag, weak=True)
+    answer.headers["Cache-Control"] = "no-cache"
+    if not view.job.done:
+        answer.headers["Retry-After"] = "1"
+    return answer
+
+
+def _wait_seconds() -> float:
+    text = request.args.get("wait")
+    if text is None:
+        return 0.0
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < float("inf"):
+        raise Problem("bad_option", f"wait must be a number of seconds, such as 25, not {text!r}.")
+    return min(seconds, MAX_WAIT_SECONDS)
+
+
+def _wait(job_id: str, seconds: float) -> None:
+    """Return once the job differs from what the client has seen, or else from what it is now."""
+    database = workshop().database
+    job = reading.find_job(database, OWNER, job_id)
+    if job.done or (request.if_none_match and not request.if_none_match.contains_weak(str(job.revision))):
+        return
+    end = time.monotonic() + seconds
+    pause = FIRST_POLL_SECONDS
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(pause, left))
+        pause = min(pause * 1.3, SLOWEST_POLL_SECONDS)
+        if reading.revision(database, OWNER, job_id) != job.revision:
+            return
+
+
+@blueprint.get("/jobs")
+@blueprint.doc(summary="List jobs, newest first", responses=[200, 400, 422])
+def index() -> Response:
+    """Filters: `status`, `model` (name or name@version), `tag`; `limit`; `cursor` of the last answer."""
+    shop = workshop()
+    status, limit = request.args.get("status"), _limit()
+    if status is not None and status not in set(JobStatus):
+        raise Problem("bad_option", f"status must be one of {', '.join(JobStatus)}, not {status!r}.")
+    found = reading.list_jobs(
+        shop.database,
+        OWNER,
+        status=status,
+        model=request.args.get("model"),
+        tag=request.args.get("tag"),
+        before=request.args.get("cursor"),
+        limit=limit + 1,
+    )
+    jobs = [_resource(job) for job in found[:limit]]
+    answer: dict[str, Any] = {
+        "jobs": jobs,
+        "next_cursor": found[limit - 1].id if len(found) > limit else None,
+    }
+    response = jsonify(answer)
+    if answer["next_cursor"]:
+        following = {**request.args.to_dict(), "cursor": answer["next_cursor"]}
+        response.headers["Link"] = f'<{url_for("jobs.index", **following)}>; rel="next"'
+    return response
+
+
+def _resource(job: Job) -> dict[str, Any]:
+    view: JobView = reading.view(workshop().database, job)
+    return job_resource(view)
+
+
+def _limit() -> int:
+    text = request.args.get("limit", "20")
+    if not text.isdigit() or not 1 <= int(text) <= 100:
+        raise Problem("bad_option", f"limit must be a number from 1 to 100, not {text!r}.")
+    return int(text)
+
+
+@blueprint.post("/jobs/<job_id>/cancel")
+@blueprint.doc(summary="Cancel a job", responses=[202, 404])
+def cancel(job_id: str) -> Response:
+    """Ends a job that has not ended; what runs stops within a batch. Harmless to repeat."""
+    shop = workshop()
+    ending.cancel(shop.database, OWNER, job_id)
+    answer = jsonify(job_resource(reading.view_job(shop.database, OWNER, job_id)))
+    answer.status_code = 202
+    return answer
+
+
+@blueprint.delete("/jobs/<job_id>")
+@blueprint.doc(summary="Delete a job and its files", responses=[204, 404])
+def delete(job_id: str) -> Response:
+    """Cancels it first if it runs."""
+    shop = workshop()
+    ending.delete_job(shop.database, shop.files, OWNER, reading.find_job(shop.database, OWNER, job_id))
+    return Response(status=204)

@@ -1,0 +1,27 @@
+"""Range headers as RFC 9110 (section 14) has them, for a server library that answers some of them wrongly.
+
+Werkzeug answers 416 to a suffix longer than the file (the whole file is meant), to several ranges and to
+malformed or unknown units (a server may, and must, ignore those). DuckDB's first request is a long suffix.
+"""
+
+from __future__ import annotations
+
+import re
+
+_RANGE = re.compile(r"bytes\s*=\s*(\d*)\s*-\s*(\d*)\s*", re.IGNORECASE)
+
+
+def normalised(header: str | None, size_bytes: int) -> str | None:
+    """The header as Werkzeug understands it, or None if it must be ignored."""
+    match = _RANGE.fullmatch(header or "")
+    if match is None:
+        return None
+    first, last = match.groups()
+    if not first and not last:
+        return None
+    if not first:
+        suffix = int(last)
+        return f"bytes={max(0, size_bytes - suffix)}-" if suffix else f"bytes={size_bytes}-"
+    if last and int(last) < int(first):
+        return None
+    return f"bytes={first}-{last}"

@@ -1,0 +1,116 @@
+"""Getting a file out of a request: a raw body under whatever Content-Type, or the part ``file`` of a form.
+
+Either way it streams to the store in large blocks; nothing of it is kept in memory, and Werkzeug's own form
+parsing, which would swallow a body that curl labels as a form, is never triggered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+
+from flask import Request
+from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.formparser import MultiPartParser
+
+from jobs.errors import Problem
+from jobs.intake import Upload
+
+BLOCK_BYTES = 1 << 20
+MAX_FIELD_BYTES = 64 << 10
+MAX_PARTS = 100
+# A refusal reaches a client only after it has sent its body; up to this much is read for its sake.
+MAX_DRAINED_BYTES = 64 << 20
+CODINGS = {"", "identity", "gzip", "x-gzip", "zstd"}
+
+
+def refuse_unknown_coding(request: Request) -> None:
+    """Raise ``Problem`` for a Content-Encoding that cannot be undone here."""
+    coding = request.headers.get("Content-Encoding", "").strip().lower()
+    if coding not in CODINGS:
+        raise Problem(
+            "unsupported_encoding",
+            f"Content-Encoding {coding!r} is not known. Send the file plain, gzip or zstd.",
+        )
+
+
+def is_multipart(request: Request) -> bool:
+    """Whether the body is a form with parts."""
+    return request.mimetype == "multipart/form-data"
+
+
+def read_raw(request: Request, upload: Upload) -> None:
+    """Stream the whole body into ``upload``."""
+    while block := request.stream.read(BLOCK_BYTES):
+        upload.write(block)
+
+
+def read_form(request: Request, upload: Upload) -> tuple[str, dict[str, str]]:
+    """Stream the part ``file`` into ``upload``; returns its name at the client, and the other fields."""
+    boundary = request.mimetype_params.get("boundary", "")
+    if not boundary:
+        raise Problem("bad_multipart", "The form has no boundary in its Content-Type; let the client set it.")
+    sink = _Sink(upload)
+    parser = MultiPartParser(
+        stream_factory=sink.open,
+        max_form_memory_size=MAX_FIELD_BYTES,
+        buffer_size=BLOCK_BYTES,
+        max_form_parts=MAX_PARTS,
+    )
+    try:
+        fields, files = parser.parse(request.stream, boundary.encode("latin-1"), request.content_length)
+    except (ValueError, EOFError) as error:
+        raise Problem("bad_multipart", f"The form cannot be read: {error}.") from error
+    except RequestEntityTooLarge as error:
+        raise Problem(
+            "bad_multipart", "A field of the form is too large; the file belongs into the part 'file'."
+        ) from error
+    names = list(files)
+    if names != ["file"]:
+        found = f"the form has {', '.join(repr(n) for n in names)}" if names else "the form has no file"
+        raise Problem("bad_multipart", f"Send the file as the part 'file' (curl -F file=@data.csv); {found}.")
+    return files["file"].filename or "", {name: ",".join(values) for name, values in fields.lists()}
+
+
+class _Sink:
+    """Hands the one upload to the parser as the file of the first part that has one."""
+
+    def __init__(self, upload: Upload) -> None:
+        self._upload = upload
+        self._opened = False
+
+    def open(self, *_args: Any, **_kwargs: Any) -> IO[bytes]:
+        if self._opened:
+            raise Problem("bad_multipart", "The form has more than one file; send one job for each.")
+        self._opened = True
+        return self  # type: ignore[return-value]  # the parser only writes, then seeks back
+
+    def write(self, block: Any) -> int:
+        return self._upload.write(block)
+
+    def seek(self, _position: int) -> None:
+        """The parser rewinds what it wrote; nobody reads it from here."""
+
+
+def options_of(query: Mapping[str, list[str]], fields: Mapping[str, str]) -> dict[str, str]:
+    """Options of the URL and of the form together; one that is given twice must agree."""
+    options = {name: ",".join(values) for name, values in query.items()}
+    for name, value in fields.items():
+        if options.setdefault(name, value) != value:
+            raise Problem(
+                "bad_option", f"Option {name!r} is {options[name]!r} in the URL, but {value!r} in the form."
+            )
+    return options
+
+
+@contextmanager
+def drained(request: Request) -> Iterator[None]:
+    """Read what a refused client is still sending, so that it gets the answer and not a broken connection."""
+    try:
+        yield
+    except Exception:
+        left = MAX_DRAINED_BYTES
+        while left > 0 and (block := request.stream.read(min(BLOCK_BYTES, left))):
+            left -= len(block)
+        raise

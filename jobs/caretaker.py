@@ -1,0 +1,242 @@
+"""The reconciler: finds work that was lost or left behind, and brings every job to its end.
+
+Each rule is a function that reads the database, and Redis where it must, and writes guarded UPDATEs; several
+caretakers may run at once. Nothing is sent again because of its age alone: a long queue is not a loss.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import Any
+
+import redis
+import structlog
+from sqlalchemy import and_, delete, exists, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from base.database.tables import chunks, inputs, jobs, ticks, workers
+from base.files import ORPHAN_AGE_SECONDS
+from jobs.lifecycle.ending import expire, input_folder, job_folder
+from jobs.lifecycle.guards import LEASE_OVER, close_attempt, fail_job, lease_is_over
+from jobs.lifecycle.window import FINISH, PLAN, open_window, send_step, window_size
+from jobs.reading import count_live_workers
+from jobs.records import Chunk, Job
+from jobs.states import FINAL, ChunkStatus, JobStatus
+from jobs.workshop import Workshop
+
+log = structlog.get_logger()
+
+STEPS = {JobStatus.QUEUED: PLAN, JobStatus.PLANNING: PLAN, JobStatus.FINISHING: FINISH}
+# A younger chunk that was claimed this long ago has certainly overtaken one that is still waiting.
+OVERTAKEN_SECONDS = 2.0
+ORPHAN_SWEEP_SECONDS = 3600.0
+WORKER_MEMORY_SECONDS = 24 * 3600.0
+
+
+class Caretaker:
+    """Runs all rules once a :meth:`tick`; remembers between ticks only what a tick compares with the last."""
+
+    def __init__(self, workshop: Workshop) -> None:
+        self.workshop = workshop
+        self._empty_since: float | None = None
+        self._swept_at = -ORPHAN_SWEEP_SECONDS
+
+    def tick(self) -> None:
+        """One round: time first, then losses, then sending, then tidying."""
+        workshop = self.workshop
+        end_overdue(workshop)
+        recover_chunks(workshop)
+        recover_steps(workshop)
+        try:
+            self._recover_messages()
+        except redis.RedisError as error:
+            log.warning("redis not reached, jobs wait", reason=str(error))
+        else:
+            send_due(workshop)
+        expire_jobs(workshop)
+        if time.monotonic() - self._swept_at >= ORPHAN_SWEEP_SECONDS:
+            self._swept_at = time.monotonic()
+            remove_orphans(workshop)
+
+    def _recover_messages(self) -> None:
+        broker, database = self.workshop.broker, self.workshop.database
+        remembered = broker.read_tick()
+        with database.writing() as connection:
+            now = database.now(connection)
+            recorded = connection.execute(select(ticks.c.number)).scalar()
+            if remembered is None or remembered != recorded:
+                # Redis was wiped, replaced or restored from an old copy: every message may be gone
+                count = forget_sent(connection, before=now)
+                if count:
+                    log.warning("redis lost its memory, sending again", messages=count)
+            elif broker.queue_length() > 0:
+                self._empty_since = None
+            elif self._empty_since is None:
+                self._empty_since = now
+            else:
+                # the queue was empty at the last tick too: what was sent before that and waits still is lost
+                forget_sent(connection, before=self._empty_since)
+                self._empty_since = now
+            forget_overtaken(connection, now)
+            number = _next_tick(connection, self.workshop.database.is_sqlite, now)
+        broker.write_tick(number)
+
+
+def _next_tick(connection: Any, is_sqlite: bool, now: float) -> int:
+    insert = sqlite.insert if is_sqlite else postgresql.insert
+    first = insert(ticks).values(id=1, number=1, ticked_at=now)
+    values = {"number": ticks.c.number + 1, "ticked_at": now}
+    raised = first.on_conflict_do_update(index_elements=["id"], set_=values).returning(ticks.c.number)
+    return int(connection.execute(raised).scalar_one())
+
+
+def forget_sent(connection: Any, before: float) -> int:
+    """Mark what was sent before a moment and not taken up as not sent; returns how many messages."""
+    waiting = and_(chunks.c.status == ChunkStatus.PENDING, chunks.c.sent_at < before)
+    count = connection.execute(update(chunks).where(waiting).values(sent_at=None)).rowcount
+    steps = and_(
+        jobs.c.status.in_((JobStatus.QUEUED, JobStatus.FINISHING)),
+        jobs.c.step_lease_until.is_(None),
+        jobs.c.sent_at < before,
+    )
+    return int(count + connection.execute(update(jobs).where(steps).values(sent_at=None)).rowcount)
+
+
+def forget_overtaken(connection: Any, now: float) -> None:
+    """Mark chunks as not sent that are still waiting though younger messages of the queue were taken up."""
+    younger = chunks.alias("younger")
+    newest = (
+        select(younger.c.sent_at)
+        .where(younger.c.claimed_at < now - OVERTAKEN_SECONDS, younger.c.sent_at.is_not(None))
+        .order_by(younger.c.claimed_at.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
+    overtaken = and_(chunks.c.status == ChunkStatus.PENDING, chunks.c.sent_at < newest - OVERTAKEN_SECONDS)
+    connection.execute(update(chunks).where(overtaken).values(sent_at=None))
+
+
+def end_overdue(workshop: Workshop) -> None:
+    """Fail jobs whose deadline passed before they ended."""
+    with workshop.database.writing() as connection:
+        now = workshop.database.now(connection)
+        overdue = select(jobs.c.id).where(jobs.c.deadline_at < now, jobs.c.status.not_in(FINAL))
+        for job_id in connection.execute(overdue).scalars().all():
+            message = "The job did not end before its deadline. Send it again with a longer one."
+            fail_job(connection, job_id, now, {"code": "deadline_passed", "message": message})
+
+
+def recover_chunks(workshop: Workshop) -> None:
+    """Open chunks again whose worker fell silent; fail the job of one that was tried too often."""
+    settings = workshop.settings
+    with workshop.database.writing() as connection:
+        now = workshop.database.now(connection)
+        abandoned = and_(
+            chunks.c.status == ChunkStatus.RUNNING,
+            lease_is_over(chunks.c.lease_until, now, settings.lease_seconds),
+            exists().where(jobs.c.id == chunks.c.job_id, jobs.c.status == JobStatus.SCORING),
+        )
+        for chunk in Chunk.from_rows(connection.execute(select(chunks).where(abandoned)).all()):
+            this = and_(chunks.c.job_id == chunk.job_id, chunks.c.index == chunk.index)
+            close_attempt(
+                connection,
+                chunk.job_id,
+                chunk.index,
+                chunk.attempt,
+                now=now,
+                outcome="lost",
+                reason=LEASE_OVER,
+            )
+            if chunk.attempt < settings.max_attempts:
+                values = {"status": ChunkStatus.PENDING, "lease_until": None, "sent_at": None}
+                connection.execute(update(chunks).where(this).values(values))
+            else:
+                connection.execute(update(chunks).where(this).values(status=ChunkStatus.FAILED))
+                fail_job(
+                    connection, chunk.job_id, now, _lost_too_often(f"Chunk {chunk.index}", chunk.attempt)
+                )
+
+
+def recover_steps(workshop: Workshop) -> None:
+    """The same for planning and finishing."""
+    settings = workshop.settings
+    with workshop.database.writing() as connection:
+        now = workshop.database.now(connection)
+        abandoned = and_(
+            jobs.c.status.in_((JobStatus.PLANNING, JobStatus.FINISHING)),
+            jobs.c.step_lease_until.is_not(None),
+            lease_is_over(jobs.c.step_lease_until, now, settings.lease_seconds),
+        )
+        for job in Job.from_rows(connection.execute(select(jobs).where(abandoned)).all()):
+            if job.step_attempt < settings.max_attempts:
+                values = {"step_lease_until": None, "sent_at": None}
+                connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+            else:
+                fail_job(
+                    connection, job.id, now, _lost_too_often(f"The step '{job.status}'", job.step_attempt)
+                )
+
+
+def _lost_too_often(what: str, attempts: int) -> dict[str, Any]:
+    return {
+        "code": "worker_lost",
+        "message": f"{what} lost its worker {attempts} times (killed, crashed or out of memory). "
+        "See the worker's log; a smaller chunk_rows needs less memory.",
+    }
+
+
+def send_due(workshop: Workshop) -> None:
+    """Send what is not sent: steps that wait, and chunks that fit into their job's window."""
+    database, broker = workshop.database, workshop.broker
+    with database.writing() as connection:
+        now = database.now(connection)
+        waiting = and_(
+            jobs.c.status.in_(STEPS),
+            jobs.c.sent_at.is_(None),
+            jobs.c.step_lease_until.is_(None),
+            or_(jobs.c.step_not_before.is_(None), jobs.c.step_not_before <= now),
+        )
+        due = connection.execute(
+            update(jobs).where(waiting).values(sent_at=now).returning(jobs.c.id, jobs.c.status)
+        )
+        steps = [(row.id, STEPS[JobStatus(row.status)]) for row in due]
+        scoring = list(
+            connection.execute(select(jobs.c.id).where(jobs.c.status == JobStatus.SCORING)).scalars()
+        )
+    for job_id, task in steps:
+        send_step(database, broker, task, job_id)
+    window = window_size(count_live_workers(database, 3 * workshop.settings.heartbeat_seconds))
+    for job_id in scoring:
+        open_window(database, broker, job_id, window)
+
+
+def expire_jobs(workshop: Workshop) -> None:
+    """Remove the files of jobs whose time is over, and forget workers that are long gone."""
+    database = workshop.database
+    with database.writing() as connection:
+        now = database.now(connection)
+        connection.execute(delete(workers).where(workers.c.seen_at < now - WORKER_MEMORY_SECONDS))
+        over = and_(jobs.c.expires_at < now, jobs.c.expired_at.is_(None), jobs.c.status.in_(FINAL))
+        due = Job.from_rows(connection.execute(select(jobs).where(over)).all())
+    for job in due:
+        expire(database, workshop.files, job)
+
+
+def remove_orphans(workshop: Workshop) -> None:
+    """Remove old files and folders that no row names: left by processes that died between file and commit."""
+    files, oldest = workshop.files, time.time() - ORPHAN_AGE_SECONDS
+    with workshop.database.reading() as connection:
+        known = {input_folder(row) for row in connection.execute(select(inputs.c.id)).scalars()}
+        known |= {job_folder(row) for row in connection.execute(select(jobs.c.id)).scalars()}
+    for folder in ("inputs", "jobs", "staging"):
+        for path in (files.root / folder).glob("*"):
+            name = f"{folder}/{path.name}"
+            with contextlib.suppress(FileNotFoundError):  # another caretaker may be faster
+                if name in known or path.stat().st_mtime > oldest:
+                    continue
+                log.info("orphan removed", file=name)
+                if path.is_dir():
+                    files.remove_folder(name)
+                else:
+                    files.remove(name)

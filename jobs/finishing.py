@@ -1,0 +1,50 @@
+"""Joining a job's parts into its result, once all chunks are committed."""
+
+from __future__ import annotations
+
+from base.files import sha256_of
+from jobs import results
+from jobs.heartbeat import Heartbeat
+from jobs.lifecycle import steps
+from jobs.lifecycle.ending import job_folder
+from jobs.reading import list_chunks
+from jobs.records import StepClaim
+from jobs.scoring import ERROR_FIELD
+from jobs.trouble import handed_back
+from jobs.workshop import Workshop
+from models.manifest import output_schema
+
+
+def finish_job(workshop: Workshop, job_id: str) -> None:
+    """Join and publish one job, if it waits for it; the parts go once the result stands."""
+    settings = workshop.settings
+    claim = steps.claim_finishing(workshop.database, job_id, settings.lease_seconds, settings.max_attempts)
+    if claim is None:
+        return
+    with (
+        handed_back(workshop, claim),
+        Heartbeat(
+            lambda: steps.renew(workshop.database, claim, settings.lease_seconds), settings.heartbeat_seconds
+        ) as heartbeat,
+    ):
+        _finish(workshop, claim, heartbeat)
+
+
+def _finish(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> None:
+    files, job = workshop.files, claim.job
+    manifest = workshop.registry.get(job.model_name, job.model_version)
+    empty = output_schema(manifest, "confidence" in job.options["outputs"]).append(ERROR_FIELD)
+    metadata = results.lineage(job, claim.input, manifest.libraries)
+    chunks = list_chunks(workshop.database, job.id)
+    with files.draft(".parquet") as draft:
+        results.join(files, chunks, empty, metadata, draft)
+        heartbeat.check()
+        size, digest = draft.stat().st_size, sha256_of(draft)
+        name = files.keep(draft, f"{job_folder(job.id)}/result-{claim.attempt}.parquet")
+    result = {"file": name, "bytes": size, "sha256": digest}
+    steps.finished(
+        workshop.database, claim, result, job.options["ttl"] or workshop.settings.result_ttl_seconds
+    )
+    for chunk in chunks:
+        if chunk.part:
+            files.remove(chunk.part["file"])

@@ -1,0 +1,162 @@
+"""Receiving a file and deciding, before anything is queued, whether it can be scored.
+
+The body streams to disk while it is hashed. Then the head alone is read: format, columns, the first rows.
+What is wrong is said now, with the value and the way out, and nothing stays on disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from uuid6 import uuid7
+
+from base.files import DigestWriter, Files
+from base.formats import InputShape, sniff
+from jobs.columns import Columns, match, refuse_mistyped
+from jobs.errors import Problem
+from jobs.head import read_head
+from jobs.lifecycle.ending import input_folder
+from jobs.lifecycle.submission import Submission
+from jobs.options import Options
+from jobs.workshop import Workshop
+from models.manifest import Manifest
+
+NAME_LENGTH = 255
+
+
+class Upload:
+    """A body on its way to disk: write blocks to it, then hand it to :func:`examine`."""
+
+    def __init__(self, path: Path, stream: IO[bytes], max_bytes: int) -> None:
+        self.path = path
+        self._writer = DigestWriter(stream)
+        self._stream = stream
+        self._max_bytes = max_bytes
+
+    def write(self, block: Any) -> int:
+        """Append a block. Raises ``Problem`` (``too_large``) as soon as the cap is passed."""
+        written = self._writer.write(block)
+        if self._writer.bytes > self._max_bytes:
+            raise Problem(
+                "too_large",
+                f"The file is over the limit of {self._max_bytes} bytes (setting max_upload_bytes). "
+                "Split it, or send it compressed with gzip or zstd.",
+            )
+        return written
+
+    def finish(self) -> None:
+        """Flush what was written; no write may follow."""
+        self._stream.flush()
+
+    @property
+    def bytes(self) -> int:
+        """Bytes received so far."""
+        return self._writer.bytes
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the bytes received so far."""
+        return self._writer.sha256
+
+
+@contextmanager
+def receive(
+    files: Files, announced_bytes: int | None, max_bytes: int, min_free_bytes: int
+) -> Iterator[Upload]:
+    """An upload whose draft is removed at the end of the block unless it was accepted.
+
+    Raises ``Problem`` at once for a body that says it is too large, or larger than the disk.
+    """
+    if announced_bytes is not None and announced_bytes > max_bytes:
+        raise Problem(
+            "too_large",
+            f"The body has {announced_bytes} bytes; the limit is {max_bytes} (setting max_upload_bytes). "
+            "Split the file, or send it compressed with gzip or zstd.",
+        )
+    free = files.free_bytes()
+    if free < min_free_bytes + (announced_bytes or 0):
+        raise Problem(
+            "disk_low",
+            f"Only {free} bytes are free where files are kept, and {min_free_bytes} must stay free. "
+            "Delete jobs that are no longer needed, or give the data folder more room.",
+        )
+    with files.draft() as path, path.open("wb") as stream:
+        yield Upload(path, stream, max_bytes)
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A file that can be scored: what it is, and how its columns map to the model's."""
+
+    manifest: Manifest
+    shape: InputShape
+    columns: Columns
+
+
+def examine(workshop: Workshop, path: Path, options: Options) -> Examined:
+    """Check a received file against the model that its options name; a refusal says all that is wrong."""
+    manifest = workshop.registry.resolve(options.model, workshop.settings.default_model or None)
+    shape = sniff(path, options.csv(), max_decoded_bytes=workshop.settings.max_decoded_bytes)
+    columns = match(manifest, shape, options.keep, options.outputs)
+    if shape.format in ("csv", "jsonl"):
+        rows = read_head(workshop.files, path, shape, columns, workshop.settings.max_decoded_bytes)
+        refuse_mistyped(manifest, columns, rows)
+    return Examined(manifest, shape, columns)
+
+
+def submission(
+    workshop: Workshop,
+    upload: Upload,
+    examined: Examined,
+    options: Options,
+    *,
+    owner: str,
+    file_name: str,
+    key: str | None,
+) -> Submission:
+    """Keep the file, and gather all that the database must know of the job."""
+    input_id = str(uuid7())
+    manifest = examined.manifest
+    upload.finish()
+    stored = workshop.files.keep(upload.path, f"{input_folder(input_id)}/received")
+    return Submission(
+        owner=owner,
+        idempotency_key=key,
+        name=options.name,
+        tags=options.tags,
+        model_name=manifest.name,
+        model_version=manifest.version,
+        model_sha256=manifest.sha256,
+        options=_stored_options(options, examined.columns),
+        warnings=examined.columns.notes,
+        rows_total=examined.shape.rows,
+        ttl_seconds=options.ttl or workshop.settings.result_ttl_seconds,
+        deadline_seconds=options.deadline,
+        input_id=input_id,
+        input_name=file_name[-NAME_LENGTH:],
+        input_bytes=upload.bytes,
+        input_sha256=upload.sha256,
+        input_shape=examined.shape.to_json(),
+        input_file=stored,
+    )
+
+
+def _stored_options(options: Options, columns: Columns) -> dict[str, Any]:
+    """What determines the content of the result, with every default filled in."""
+    return {
+        "keep": columns.keep_names,
+        "outputs": options.outputs,
+        "on_error": options.on_error,
+        "max_row_errors": options.max_row_errors,
+        "chunk_rows": options.chunk_rows,
+        "delimiter": options.delimiter,
+        "decimal": options.decimal,
+        "charset": options.charset,
+        "header": options.header,
+        "null_values": options.null_values,
+        "ttl": options.ttl,
+    }

@@ -1,0 +1,151 @@
+"""The two steps of a job outside its chunks, planning and finishing, each under a lease of its own."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
+
+from base.database import Database
+from base.database.tables import chunks, inputs, jobs
+from base.formats import Span
+from jobs.errors import LostLease
+from jobs.lifecycle.guards import fail_job, lease_is_over, move_job
+from jobs.records import Input, Job, StepClaim
+from jobs.states import ChunkStatus, JobStatus
+
+INSERT_BATCH = 1000
+
+
+def claim_planning(
+    database: Database, job_id: str, lease_seconds: float, max_attempts: int
+) -> StepClaim | None:
+    """Take the right to plan a job that waits for it, or whose planner fell silent."""
+    return _claim(database, job_id, (JobStatus.QUEUED, JobStatus.PLANNING), lease_seconds, max_attempts)
+
+
+def claim_finishing(
+    database: Database, job_id: str, lease_seconds: float, max_attempts: int
+) -> StepClaim | None:
+    """Take the right to join a job's parts."""
+    return _claim(database, job_id, (JobStatus.FINISHING,), lease_seconds, max_attempts)
+
+
+def _claim(
+    database: Database, job_id: str, wanted: tuple[JobStatus, ...], lease_seconds: float, max_attempts: int
+) -> StepClaim | None:
+    with database.writing() as connection:
+        now = database.now(connection)
+        free = and_(
+            jobs.c.id == job_id,
+            jobs.c.status.in_(wanted),
+            jobs.c.step_attempt < max_attempts,
+            lease_is_over(jobs.c.step_lease_until, now, lease_seconds),
+            or_(jobs.c.step_not_before.is_(None), jobs.c.step_not_before <= now),
+        )
+        status = JobStatus.PLANNING if JobStatus.QUEUED in wanted else wanted[0]
+        values: dict[str, Any] = {
+            "status": status,
+            "step_attempt": jobs.c.step_attempt + 1,
+            "step_lease_until": now + lease_seconds,
+            "revision": jobs.c.revision + 1,
+        }
+        row = connection.execute(update(jobs).where(free).values(values).returning(*jobs.c)).first()
+        if row is None:
+            return None
+        job = Job.from_row(row)
+        input_row = connection.execute(select(inputs).where(inputs.c.id == job.input_id)).one()
+        return StepClaim(job=job, input=Input.from_row(input_row))
+
+
+def renew(database: Database, claim: StepClaim, lease_seconds: float) -> bool:
+    """Extend the lease of a step; False if it was lost."""
+    with database.writing() as connection:
+        now = database.now(connection)
+        renewed = update(jobs).where(_held(claim)).values(step_lease_until=now + lease_seconds)
+        return connection.execute(renewed).rowcount == 1
+
+
+def release(database: Database, claim: StepClaim, reason: dict[str, Any], retry_at: float | None) -> None:
+    """Give a failed step back for another try at ``retry_at``, or fail the job if there is none."""
+    with database.writing() as connection:
+        now = database.now(connection)
+        if retry_at is None:
+            fail_job(connection, claim.job.id, now, reason)
+            return
+        values = {"step_lease_until": None, "step_not_before": retry_at, "sent_at": None}
+        connection.execute(update(jobs).where(_held(claim)).values(values))
+
+
+def planned(
+    database: Database, claim: StepClaim, spans: Iterable[Span], decoded_file: str | None
+) -> JobStatus:
+    """Store the chunks and open them for scoring, all in one transaction.
+
+    Returns the state that the job is in now: ``finishing`` at once if there is nothing to score.
+    Raises ``LostLease`` if another planner took over.
+    """
+    with database.writing() as connection:
+        now = database.now(connection)
+        connection.execute(delete(chunks).where(chunks.c.job_id == claim.job.id))
+        total = _insert_chunks(connection, claim.job.id, spans)
+        target = JobStatus.SCORING if total else JobStatus.FINISHING
+        values: dict[str, Any] = {"chunks_total": total, "started_at": now, **_step_over(now)}
+        if not total:
+            values["rows_total"] = 0
+        if not move_job(connection, claim.job.id, target, values, jobs.c.step_attempt == claim.attempt):
+            raise LostLease
+        if decoded_file:
+            connection.execute(
+                update(inputs).where(inputs.c.id == claim.input.id).values(decoded_file=decoded_file)
+            )
+        return target
+
+
+def _insert_chunks(connection: Connection, job_id: str, spans: Iterable[Span]) -> int:
+    total = 0
+    remaining = iter(spans)
+    while batch := list(itertools.islice(remaining, INSERT_BATCH)):
+        rows = [
+            {
+                "job_id": job_id,
+                "index": total + offset,
+                "start": span.start,
+                "stop": span.stop,
+                "rows": span.rows,
+                "status": ChunkStatus.PENDING,
+            }
+            for offset, span in enumerate(batch)
+        ]
+        connection.execute(insert(chunks), rows)
+        total += len(rows)
+    return total
+
+
+def finished(database: Database, claim: StepClaim, result: dict[str, Any], ttl_seconds: float) -> None:
+    """Publish the joined file: the job has succeeded. Raises ``LostLease`` if another was first."""
+    with database.writing() as connection:
+        now = database.now(connection)
+        values = {
+            "result": result,
+            "finished_at": now,
+            "expires_at": now + ttl_seconds,
+            "step_lease_until": None,
+        }
+        if not move_job(
+            connection, claim.job.id, JobStatus.SUCCEEDED, values, jobs.c.step_attempt == claim.attempt
+        ):
+            raise LostLease
+
+
+def _held(claim: StepClaim) -> ColumnElement[bool]:
+    return and_(
+        jobs.c.id == claim.job.id, jobs.c.status == claim.job.status, jobs.c.step_attempt == claim.attempt
+    )
+
+
+def _step_over(now: float) -> dict[str, Any]:
+    """Values that open the next step to everybody; ``sent_at`` says that its message is about to go out."""
+    return {"step_attempt": 0, "step_lease_until": None, "step_not_before": None, "sent_at": now}

@@ -1,0 +1,51 @@
+"""How scored rows are written: Parquet whose bytes follow from the content, row errors as JSON Lines."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from base.formats import RowProblem
+
+
+def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer with the encodings that suit scores: zstd, and BYTE_STREAM_SPLIT for numbers.
+
+    Probabilities never repeat, so a dictionary only costs time: without it, writing is over twice as fast and
+    the file nearly half as large.
+    """
+    numbers = [f.name for f in schema if pa.types.is_floating(f.type) or pa.types.is_integer(f.type)]
+    others = [f.name for f in schema if f.name not in numbers]
+    return pq.ParquetWriter(
+        path,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=others or False,
+        column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
+        write_statistics=True,
+    )
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write one chunk as one row group."""
+    with open_writer(path, table.schema) as writer:
+        writer.write_table(table, row_group_size=max(1, len(table)))
+
+
+def write_problems(path: Path, problems: Iterable[RowProblem]) -> None:
+    """Write the sidecar: one JSON object a line, rows and lines counted from the start of the chunk."""
+    with path.open("w", encoding="utf-8") as stream:
+        for problem in problems:
+            stream.write(json.dumps(problem_record(problem), ensure_ascii=False) + "\n")
+
+
+def problem_record(problem: RowProblem) -> dict[str, Any]:
+    """A row error as plain data."""
+    return dataclasses.asdict(problem)

@@ -1,0 +1,76 @@
+"""Cutting a job's input into chunks, without parsing a value.
+
+Where the cuts lie depends on the file, the version and the options only, never on the workers: linear algebra
+changes its last bits with the shape of its input, so a job must always be cut the same way.
+"""
+
+from __future__ import annotations
+
+from base.formats import InputShape, decode, plan
+from jobs.heartbeat import Heartbeat
+from jobs.lifecycle import steps
+from jobs.lifecycle.ending import input_folder
+from jobs.lifecycle.window import FINISH, open_window, send_step, window_size
+from jobs.reading import count_live_workers
+from jobs.records import StepClaim
+from jobs.states import JobStatus
+from jobs.trouble import handed_back
+from jobs.workshop import Workshop
+from models.manifest import Manifest
+
+MAX_DECODED_CHUNK_BYTES = 64 << 20
+# More chunks than this cost more in bookkeeping than small chunks can win.
+MAX_CHUNKS = 20_000
+# What reading adds to the cost of a row: CSV as one thread parses it (docs/performance.md).
+READ_SECONDS_PER_BYTE = 1 / 250e6
+
+
+def plan_job(workshop: Workshop, job_id: str) -> None:
+    """Plan one job, if it waits for it, and send what comes next."""
+    settings = workshop.settings
+    claim = steps.claim_planning(workshop.database, job_id, settings.lease_seconds, settings.max_attempts)
+    if claim is None:
+        return
+    status = None
+
+    def renew() -> bool:
+        return steps.renew(workshop.database, claim, settings.lease_seconds)
+
+    with handed_back(workshop, claim), Heartbeat(renew, settings.heartbeat_seconds):
+        status = _plan(workshop, claim)
+    if status == JobStatus.FINISHING:
+        send_step(workshop.database, workshop.broker, FINISH, job_id)
+    elif status == JobStatus.SCORING:
+        live = count_live_workers(workshop.database, 3 * settings.heartbeat_seconds)
+        open_window(workshop.database, workshop.broker, job_id, window_size(live))
+
+
+def _plan(workshop: Workshop, claim: StepClaim) -> JobStatus:
+    """Decode the input where that is needed, find the cuts, and store them."""
+    shape = claim.input.parsed_shape
+    settings = workshop.settings
+    decoded = _decode(workshop, claim, shape) if shape.needs_decoding else None
+    path = workshop.files.path(decoded or claim.input.file)
+    manifest = workshop.registry.get(claim.job.model_name, claim.job.model_version)
+    rows = claim.job.options["chunk_rows"] or rows_for(manifest, shape, settings.chunk_seconds)
+    total = shape.rows or path.stat().st_size / max(shape.bytes_per_row, 1.0)
+    rows = max(rows, int(total / MAX_CHUNKS) + 1)
+    # the cuts first, the transaction second: a database must never wait for a file
+    spans = list(plan(path, shape, chunk_rows=rows, max_chunk_bytes=settings.max_chunk_bytes))
+    return steps.planned(workshop.database, claim, spans, decoded)
+
+
+def _decode(workshop: Workshop, claim: StepClaim, shape: InputShape) -> str:
+    received = workshop.files.path(claim.input.file)
+    with workshop.files.draft() as draft:
+        with draft.open("wb") as out:
+            decode(received, out, shape, max_decoded_bytes=workshop.settings.max_decoded_bytes)
+        return workshop.files.keep(draft, f"{input_folder(claim.input.id)}/decoded-{claim.attempt}")
+
+
+def rows_for(manifest: Manifest, shape: InputShape, seconds: float) -> int:
+    """Rows that take about ``seconds`` to read and score, and fit into memory once they are decoded."""
+    cost = manifest.row_cost_seconds + shape.bytes_per_row * READ_SECONDS_PER_BYTE
+    image = manifest.signature.image
+    features = image.features if image else max(1, len(manifest.signature.columns))
+    return max(1, min(int(seconds / cost), MAX_DECODED_CHUNK_BYTES // (8 * features)))

@@ -1,0 +1,129 @@
+"""The joined result and what is read from it: views in other formats, previews, row errors.
+
+Views are made on the fly, a batch at a time; only the Parquet file is stored.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+
+from base.files import Files, sha256_of
+from jobs.errors import Problem
+from jobs.parts import open_writer
+from jobs.records import Chunk, Input, Job
+
+BATCH_ROWS = 16_384
+ERROR_COLUMNS = ("row", "line", "column", "value", "code", "message")
+
+
+def join(
+    files: Files, chunks: Sequence[Chunk], empty: pa.Schema, metadata: dict[str, str], out: Path
+) -> None:
+    """Write the parts one after another, a row group each; memory is that of one part.
+
+    ``empty`` is the schema of a result without rows. Raises ``Problem`` (``part_damaged``) if a part is not
+    what its attempt committed.
+    """
+    paths = [_verified(files, chunk) for chunk in chunks]
+    schema = pq.read_schema(paths[0]) if paths else empty
+    with open_writer(out, schema.with_metadata(metadata)) as writer:
+        for path in paths:
+            table = pq.read_table(path)
+            if len(table):
+                writer.write_table(table.replace_schema_metadata(metadata), row_group_size=len(table))
+
+
+def _verified(files: Files, chunk: Chunk) -> Path:
+    part = chunk.part
+    if part is None or sha256_of(files.path(part["file"])) != part["sha256"]:
+        raise Problem("part_damaged", f"The scored part of chunk {chunk.index} is not what was committed.")
+    return files.path(part["file"])
+
+
+def lineage(job: Job, source: Input, versions: Mapping[str, str]) -> dict[str, str]:
+    """The file's metadata: only what determines its content, so that scoring twice gives the same bytes."""
+    return {
+        "rowmill.model": f"{job.model_name}@{job.model_version}",
+        "rowmill.model_sha256": job.model_sha256,
+        "rowmill.input_sha256": source.sha256,
+        "rowmill.options": json.dumps(job.options, sort_keys=True),
+        "rowmill.versions": json.dumps(dict(versions), sort_keys=True),
+    }
+
+
+def preview(path: Path, rows: int) -> list[dict[str, Any]]:
+    """The first ``rows`` rows as plain data."""
+    with pq.ParquetFile(path) as parquet:
+        batch = next(parquet.iter_batches(batch_size=max(1, rows)), None)
+    return [] if batch is None else batch.slice(0, rows).to_pylist()
+
+
+def as_csv(path: Path) -> Iterator[bytes]:
+    """The result as CSV text, in pieces."""
+    with pq.ParquetFile(path) as parquet:
+        header = True
+        for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
+            sink = io.BytesIO()
+            pa.csv.write_csv(batch, sink, pa.csv.WriteOptions(include_header=header))
+            header = False
+            yield sink.getvalue()
+        if header:
+            yield (",".join(f'"{name}"' for name in parquet.schema_arrow.names) + "\n").encode()
+
+
+def as_jsonl(path: Path) -> Iterator[bytes]:
+    """The result as JSON Lines, in pieces. Kept columns without a JSON form are written as text."""
+    with pq.ParquetFile(path) as parquet:
+        for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
+            lines = (json.dumps(row, ensure_ascii=False, default=str) for row in batch.to_pylist())
+            yield "".join(f"{line}\n" for line in lines).encode()
+
+
+def row_errors(files: Files, chunks: Iterable[Chunk], first_line: int) -> Iterator[dict[str, Any]]:
+    """Every row error of the committed chunks, with rows and lines counted from the start of the file.
+
+    Rows count from 0. Lines count from 1 and include the header; ``first_line`` is that of the first record.
+    """
+    row = 0
+    line: int | None = first_line
+    for chunk in chunks:
+        if chunk.part and chunk.part["errors_file"]:
+            with files.path(chunk.part["errors_file"]).open(encoding="utf-8") as stream:
+                for text in stream:
+                    yield shift(json.loads(text), row, line)
+        row += chunk.rows or 0
+        line = None if line is None or chunk.lines is None else line + chunk.lines
+
+
+def shift(error: dict[str, Any], row: int, line: int | None) -> dict[str, Any]:
+    """A row error with absolute numbers; a line that cannot be known is null."""
+    known = error["line"] is not None and line is not None
+    return {**error, "row": error["row"] + row, "line": error["line"] + line if known else None}
+
+
+def errors_as_jsonl(errors: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """Row errors as JSON Lines."""
+    for error in errors:
+        yield (json.dumps(error, ensure_ascii=False) + "\n").encode()
+
+
+def errors_as_csv(errors: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """Row errors as CSV with a header."""
+    sink = io.StringIO()
+    writer = csv.DictWriter(sink, ERROR_COLUMNS, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    for error in errors:
+        writer.writerow(error)
+        yield sink.getvalue().encode()
+        sink.seek(0)
+        sink.truncate()
+    yield sink.getvalue().encode()

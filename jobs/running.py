@@ -1,0 +1,85 @@
+"""One attempt at one chunk: claim, read, score, write, commit; the outcome is stored once, at the end."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from uuid6 import uuid7
+
+from base.files import sha256_of
+from jobs import parts
+from jobs.errors import LostLease
+from jobs.heartbeat import Heartbeat
+from jobs.lifecycle import chunks
+from jobs.lifecycle.chunks import PREVIEW_ERRORS, ScoredChunk
+from jobs.lifecycle.ending import job_folder
+from jobs.lifecycle.window import FINISH, send_chunks, send_step, window_size
+from jobs.reading import count_live_workers
+from jobs.records import Claim
+from jobs.rows import score_span
+from jobs.scoring import Scored
+from jobs.trouble import handed_back
+from jobs.workshop import Workshop
+
+
+def run_chunk(workshop: Workshop, job_id: str, index: int) -> None:
+    """Score one chunk, if it is to be had, and send what comes next."""
+    settings = workshop.settings
+    held = chunks.claim(
+        workshop.database,
+        job_id,
+        index,
+        worker=workshop.worker,
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+    )
+    if held is None:
+        return
+    with (
+        handed_back(workshop, held),
+        Heartbeat(
+            lambda: chunks.renew(workshop.database, held, settings.lease_seconds), settings.heartbeat_seconds
+        ) as heartbeat,
+    ):
+        scored, lines = score_span(workshop, held, heartbeat.check)
+        _commit(workshop, held, scored, lines)
+
+
+def _commit(workshop: Workshop, held: Claim, scored: Scored, lines: int | None) -> None:
+    part = _write(workshop, held, scored)
+    live = count_live_workers(workshop.database, 3 * workshop.settings.heartbeat_seconds)
+    outcome = ScoredChunk(
+        rows=len(scored.table),
+        lines=lines,
+        rows_failed=scored.rows_failed,
+        part=part,
+        error_counts=scored.error_counts(),
+        preview=[asdict(problem) for problem in scored.problems[:PREVIEW_ERRORS]],
+    )
+    try:
+        done = chunks.commit(workshop.database, held, outcome, window_size(live))
+    except LostLease:
+        for name in (part["file"], part["errors_file"]):
+            if name:
+                workshop.files.remove(name)
+        raise
+    if done.finishing:
+        send_step(workshop.database, workshop.broker, FINISH, held.job.id)
+    else:
+        send_chunks(workshop.database, workshop.broker, held.job.id, done.send_next)
+
+
+def _write(workshop: Workshop, held: Claim, scored: Scored) -> dict[str, Any]:
+    """Part and sidecar under names that no other attempt can have."""
+    name = f"{job_folder(held.job.id)}/parts/{held.chunk.index:06d}-{held.attempt}-{uuid7().hex[-8:]}"
+    with workshop.files.draft(".parquet") as draft:
+        parts.write_table(draft, scored.table)
+        size, digest = draft.stat().st_size, sha256_of(draft)
+        file = workshop.files.keep(draft, f"{name}.parquet")
+    errors_file = None
+    if scored.problems:
+        with workshop.files.draft(".jsonl") as draft:
+            parts.write_problems(draft, scored.problems)
+            errors_file = workshop.files.keep(draft, f"{name}.errors.jsonl")
+    return {"file": file, "bytes": size, "sha256": digest, "errors_file": errors_file}

@@ -1,0 +1,61 @@
+"""What every other room expects of the database, on SQLite and on Postgres."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import insert, select
+
+from base.database import Database
+from base.database.tables import metadata, workers
+
+
+def test_the_revisions_lead_to_the_tables(database: Database) -> None:
+    with database.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+
+
+def test_upgrading_twice_changes_nothing(database: Database) -> None:
+    database.upgrade()
+    with database.reading() as connection:
+        assert connection.execute(select(workers)).all() == []
+
+
+def test_a_block_that_raises_leaves_nothing(database: Database) -> None:
+    def fail_after_writing() -> None:
+        with database.writing() as connection:
+            connection.execute(insert(workers).values(name="a", started_at=1.0, seen_at=1.0))
+            raise KeyError("stop")
+
+    with pytest.raises(KeyError):
+        fail_after_writing()
+    with database.reading() as connection:
+        assert connection.execute(select(workers)).all() == []
+
+
+def test_writers_that_read_first_do_not_fail_each_other(database: Database) -> None:
+    failures: list[Exception] = []
+
+    def work(number: int) -> None:
+        try:
+            for turn in range(20):
+                with database.writing() as connection:
+                    connection.execute(select(workers)).all()
+                    connection.execute(
+                        insert(workers).values(name=f"{number}-{turn}", started_at=0.0, seen_at=0.0)
+                    )
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test must show it
+            failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with database.reading() as connection:
+        assert len(connection.execute(select(workers)).all()) == 80

@@ -1,0 +1,37 @@
+"""The caretaker's process: ``python -m workers.caretaker`` ticks until it is told to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from base import logs
+from base.settings import Settings
+from jobs.caretaker import Caretaker
+from jobs.workshop import Workshop
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    """Tick every ``caretaker_seconds``; a database that is away is tried again at the next tick."""
+    settings = Settings()
+    logs.configure(settings.log_format, settings.log_level)
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    caretaker = Caretaker(Workshop.open(settings, worker="caretaker"))
+    while not stop.is_set():
+        try:
+            caretaker.tick()
+        except (SQLAlchemyError, OSError) as error:
+            log.error("tick failed", reason=str(error))
+        stop.wait(settings.caretaker_seconds)
+    caretaker.workshop.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+"""What each pool process owns: its workshop, made after the fork, and the beat that shows it is alive."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+
+import structlog
+from celery import signals
+from sqlalchemy.exc import SQLAlchemyError
+
+from base import logs
+from base.settings import Settings
+from jobs.lifecycle.presence import seen
+from jobs.workshop import Workshop
+
+log = structlog.get_logger()
+
+_current: list[Workshop] = []
+
+
+def workshop() -> Workshop:
+    """This process's workshop. Connections and models must not cross a fork, so it is made in the child."""
+    return _current[0]
+
+
+@signals.setup_logging.connect
+def _configure_logs(**_kwargs: object) -> None:
+    settings = Settings()
+    logs.configure(settings.log_format, settings.log_level)
+
+
+@signals.worker_process_init.connect
+def _open(**_kwargs: object) -> None:
+    shop = Workshop.open(Settings(), worker=f"{socket.gethostname()}:{os.getpid()}")
+    _current[:] = [shop]
+    threading.Thread(target=_stay_seen, args=(shop,), name="presence", daemon=True).start()
+
+
+@signals.worker_process_shutdown.connect
+def _close(**_kwargs: object) -> None:
+    for shop in _current:
+        shop.close()
+
+
+def _stay_seen(shop: Workshop) -> None:
+    """Write a sign of life for as long as the process lives; a database that is away is tried again."""
+    pause = threading.Event()
+    while True:
+        try:
+            seen(shop.database, shop.worker)
+        except SQLAlchemyError as error:
+            log.warning("sign of life not written", reason=str(error))
+        pause.wait(shop.settings.heartbeat_seconds)
