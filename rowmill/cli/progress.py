@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 
 from rowmill.cli import texts
 from rowmill.cli.exits import say
@@ -46,14 +47,16 @@ def reporting() -> Iterator[Report]:
         return
     columns = (
         TextColumn("{task.description:<11}", markup=False),
-        BarColumn(),
-        TextColumn("{task.fields[note]}"),
+        BarColumn(table_column=Column(min_width=12)),
+        TextColumn(
+            "{task.fields[note]}", markup=False, table_column=Column(no_wrap=True, overflow="ellipsis")
+        ),
     )
     with Progress(*columns, console=console, transient=True, redirect_stdout=False) as bar:
-        task = bar.add_task("", total=None, note="")
+        task = bar.add_task("", visible=False, note="")
         yield Report(
             lambda stage, done, total, note: bar.update(
-                task, description=stage, completed=done, total=total, note=note
+                task, description=stage, completed=done, total=total, note=note, visible=True
             )
         )
 

@@ -30,17 +30,24 @@ def size(count: float) -> str:
 
 def rows_done(job: JobResource) -> str:
     """The counts of a job on one line."""
-    rows = job["rows"]
-    of_all = f" of {rows['total']:,}" if rows["total"] is not None else ""
-    bad = f" · {rows['failed']:,} with errors" if rows["failed"] else ""
-    return f"{rows['done']:,}{of_all} rows{bad}"
+    return _counts(job) + _bad_rows(job)
 
 
 def progress(job: JobResource) -> str:
-    """Counts, speed and time left, as far as they are known."""
+    """Counts, speed and time left, as far as they are known; what may be cut off comes last."""
     speed = f" · {job['rows_per_second']:,.0f} rows/s" if job["rows_per_second"] else ""
-    left = f" · about {duration(job['eta_seconds'])} left" if job["eta_seconds"] is not None else ""
-    return rows_done(job) + (speed + left if not job["done"] else "")
+    left = f" · {duration(job['eta_seconds'])} left" if job["eta_seconds"] is not None else ""
+    return _counts(job) + (speed + left if not job["done"] else "") + _bad_rows(job)
+
+
+def _counts(job: JobResource) -> str:
+    rows = job["rows"]
+    of_all = f" of {rows['total']:,}" if rows["total"] is not None else ""
+    return f"{rows['done']:,}{of_all} rows"
+
+
+def _bad_rows(job: JobResource) -> str:
+    return f" · {job['rows']['failed']:,} with errors" if job["rows"]["failed"] else ""
 
 
 def outcome(job: JobResource) -> str:

@@ -86,7 +86,7 @@ class Job:
         return download.read(self._transport, self._result_path(kind))
 
     def errors(self) -> Iterator[RowError]:
-        """The bad rows of an ended job, fetched while they are read; `pandas.DataFrame(job.errors())` works."""
+        """The bad rows of an ended job, fetched as they are read; `pandas.DataFrame(job.errors())` works."""
         for line in _lines(self.read_errors()):
             yield json.loads(line)
 

@@ -173,7 +173,7 @@ def test_status_for_people_and_for_programs(server: TalkingServer) -> None:
     shown = run("status", "j1").stdout
     assert "status    scoring\n" in shown
     assert "model     wine@3\n" in shown
-    assert "rows      500 of 1,000 rows · 41,000 rows/s · about 12 s left\n" in shown
+    assert "rows      500 of 1,000 rows · 41,000 rows/s · 12 s left\n" in shown
     assert json.loads(run("status", "j1", "--json").stdout)["status"] == "scoring"
 
 
