@@ -126,6 +126,11 @@ def _is_foreign(part: Any) -> bool:
     return hasattr(part, "predict_proba") and library not in _LABELS_BY_PROBABILITY
 
 
+def predicts_by_argmax(estimator: Any) -> bool:
+    """``predict`` is the first largest probability by its own code, ties included."""
+    return isinstance(estimator, ExtraTreesClassifier | RandomForestClassifier)
+
+
 def takes_float32(estimator: Any) -> bool:
     """The estimator itself (not a pipeline around it) turns its input into 32-bit numbers first."""
     return isinstance(estimator, _FLOAT32)

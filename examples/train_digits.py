@@ -1,0 +1,50 @@
+"""Handwritten digits from images of 8 x 8 grey pixels: a support vector classifier, and a zip of PNG files.
+
+rowmill models add digits OUT_DIR/digits.joblib --image 8x8 --mode L --scale 16
+rowmill score OUT_DIR/digits.zip -m digits
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+import zipfile
+from pathlib import Path
+
+import joblib
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.svm import SVC
+
+WHITE = 16  # the brightest pixel of the data set; 255 in a PNG
+
+
+def as_png(pixels: np.ndarray) -> bytes:
+    """One digit as the PNG file that a scanner would have written."""
+    out = io.BytesIO()
+    Image.fromarray(np.round(pixels.reshape(8, 8) * 255 / WHITE).astype(np.uint8), mode="L").save(out, "PNG")
+    return out.getvalue()
+
+
+def write_archive(path: Path, images: np.ndarray) -> None:
+    """A zip with one PNG per digit, in order; the same bytes every time."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, pixels in enumerate(images):
+            archive.writestr(zipfile.ZipInfo(f"digit-{number:04}.png"), as_png(pixels))
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    images, labels = load_digits(return_X_y=True)
+    train, test, train_labels, test_labels = train_test_split(images, labels, test_size=0.25, random_state=0)
+    model = SVC(gamma=0.001).fit(train, train_labels)
+    joblib.dump(model, folder / "digits.joblib")
+    write_archive(folder / "digits.zip", images)
+    print(f"digits: accuracy {model.score(test, test_labels):.3f} on {len(test)} images held back")
+
+
+if __name__ == "__main__":
+    main()
