@@ -12,7 +12,7 @@ from typing import Any
 
 import redis
 import structlog
-from sqlalchemy import and_, delete, exists, or_, select, update
+from sqlalchemy import and_, delete, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from base.database.tables import chunks, inputs, jobs, ticks, workers
@@ -107,10 +107,9 @@ def forget_overtaken(connection: Any, now: float) -> None:
     """Mark chunks as not sent that are still waiting though younger messages of the queue were taken up."""
     younger = chunks.alias("younger")
     newest = (
-        select(younger.c.sent_at)
-        .where(younger.c.claimed_at < now - OVERTAKEN_SECONDS, younger.c.sent_at.is_not(None))
-        .order_by(younger.c.claimed_at.desc())
-        .limit(1)
+        select(func.max(younger.c.sent_at))
+        .join(jobs, jobs.c.id == younger.c.job_id)
+        .where(jobs.c.status == JobStatus.SCORING, younger.c.claimed_at < now - OVERTAKEN_SECONDS)
         .scalar_subquery()
     )
     overtaken = and_(chunks.c.status == ChunkStatus.PENDING, chunks.c.sent_at < newest - OVERTAKEN_SECONDS)

@@ -1,15 +1,21 @@
-"""What many tests stand on: the two databases, and a clock that a test sets."""
+"""What many tests stand on: the two databases, a Redis, and a clock that a test sets."""
 
 from __future__ import annotations
 
+import subprocess
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine, text
 
 from base.database import Database
+from base.settings import Settings
+from jobs.workshop import Workshop
+from rowmill.stack.redis_server import embedded_url, redis_arguments, socket_path
+from tests.waiting import wait_until
 
 
 class Clock:
@@ -65,3 +71,26 @@ def database(database_url: str, clock: Clock) -> Iterator[Database]:
     opened.upgrade()
     yield opened
     opened.dispose()
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """URL of a real, empty redis-server of this test alone."""
+    (tmp_path / "run").mkdir()
+    server = subprocess.Popen(redis_arguments(tmp_path), stdout=subprocess.DEVNULL)
+    wait_until(socket_path(tmp_path).exists, "redis-server listens")
+    yield embedded_url(tmp_path)
+    server.kill()
+    server.wait()
+
+
+@pytest.fixture
+def workshop(database: Database, redis_url: str, tmp_path: Path) -> Iterator[Workshop]:
+    """Database, files and broker as a worker has them; the database runs on the test's clock."""
+    settings = Settings(
+        data_dir=tmp_path, redis_url=redis_url, database_url=database.url, lease_seconds=60, max_attempts=3
+    )
+    opened = Workshop.open(settings, worker="test")
+    opened.database.dispose()
+    yield replace(opened, database=database)
+    opened.broker.close()

@@ -1,0 +1,109 @@
+"""Small complete things that tests start from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from uuid6 import uuid7
+
+from base.database import Database
+from base.formats import InputColumn, InputShape, Span
+from jobs.lifecycle import chunks, steps
+from jobs.lifecycle.chunks import Committed, ScoredChunk
+from jobs.lifecycle.submission import Submission, accept
+from jobs.records import Claim, Job
+
+LEASE_SECONDS = 60.0
+MAX_ATTEMPTS = 3
+OWNER = "local"
+
+SHAPE = InputShape(
+    format="csv", compression=None, columns=(InputColumn("a", "number"),), rows=None, bytes_per_row=10.0
+)
+
+
+def submission(**changes: Any) -> Submission:
+    """A job on a small CSV that exists in the database only."""
+    options = {
+        "keep": [],
+        "outputs": [],
+        "on_error": changes.pop("on_error", "null"),
+        "max_row_errors": changes.pop("max_row_errors", None),
+        "chunk_rows": None,
+        "ttl": None,
+    }
+    input_id = str(uuid7())
+    values: dict[str, Any] = {
+        "owner": OWNER,
+        "idempotency_key": None,
+        "name": None,
+        "tags": [],
+        "model_name": "wine",
+        "model_version": 1,
+        "model_sha256": "0" * 64,
+        "options": options,
+        "warnings": [],
+        "rows_total": None,
+        "ttl_seconds": 3600.0,
+        "deadline_seconds": None,
+        "input_id": input_id,
+        "input_name": "data.csv",
+        "input_bytes": 100,
+        "input_sha256": "1" * 64,
+        "input_shape": SHAPE.to_json(),
+        "input_file": f"inputs/{input_id}/received",
+    }
+    return Submission(**(values | changes))
+
+
+def new_job(database: Database, **changes: Any) -> Job:
+    """An accepted job."""
+    job, _ = accept(database, submission(**changes))
+    return job
+
+
+def planned_job(database: Database, chunk_count: int = 3, **changes: Any) -> Job:
+    """A job with chunks of ten bytes each."""
+    job = new_job(database, **changes)
+    claim = steps.claim_planning(database, job.id, LEASE_SECONDS, MAX_ATTEMPTS)
+    assert claim is not None
+    spans = [Span(10 * index, 10 * index + 10, None) for index in range(chunk_count)]
+    steps.planned(database, claim, spans, None)
+    return job
+
+
+def claim_chunk(database: Database, job: Job, index: int, worker: str = "w") -> Claim | None:
+    """Try to take a chunk."""
+    return chunks.claim(
+        database, job.id, index, worker=worker, lease_seconds=LEASE_SECONDS, max_attempts=MAX_ATTEMPTS
+    )
+
+
+def scored(rows: int = 5, failed: int = 0) -> ScoredChunk:
+    """What an attempt at a chunk of ``rows`` rows made, the first ``failed`` of them bad."""
+    preview = [
+        {
+            "row": row,
+            "line": row,
+            "column": "a",
+            "value": "x",
+            "code": "not_a_number",
+            "message": "'x' is none",
+        }
+        for row in range(failed)
+    ]
+    return ScoredChunk(
+        rows=rows,
+        lines=rows,
+        rows_failed=failed,
+        part={"file": "p", "bytes": 1, "sha256": "2" * 64, "errors_file": None},
+        error_counts={"not_a_number:a": failed} if failed else {},
+        preview=preview,
+    )
+
+
+def commit_chunk(database: Database, job: Job, index: int, rows: int = 5, failed: int = 0) -> Committed:
+    """Claim a chunk and commit an attempt at it."""
+    claim = claim_chunk(database, job, index)
+    assert claim is not None
+    return chunks.commit(database, claim, scored(rows, failed), window=4)

@@ -1,0 +1,174 @@
+"""The caretaker on both databases and a real Redis: what was lost comes back, what only waits does not."""
+
+from __future__ import annotations
+
+import redis
+from sqlalchemy import select, update
+
+from base.database.tables import chunks, jobs
+from jobs import reading
+from jobs.caretaker import Caretaker, send_due
+from jobs.lifecycle import steps
+from jobs.lifecycle.window import open_window
+from jobs.workshop import Workshop
+from tests.builders import LEASE_SECONDS, MAX_ATTEMPTS, OWNER, claim_chunk, commit_chunk, new_job, planned_job
+from tests.conftest import Clock
+
+
+def queue(workshop: Workshop) -> int:
+    return workshop.broker.queue_length()
+
+
+def empty_redis(workshop: Workshop) -> redis.Redis:
+    """A client of the test's Redis that has just been wiped."""
+    client = redis.Redis.from_url(workshop.settings.redis_url.replace("redis+socket://", "unix://"))
+    client.flushall()
+    return client
+
+
+def sent(workshop: Workshop, job_id: str) -> list[int]:
+    query = select(chunks.c.index).where(chunks.c.job_id == job_id, chunks.c.sent_at.is_not(None))
+    with workshop.database.reading() as connection:
+        return sorted(connection.execute(query).scalars())
+
+
+def test_a_healthy_job_is_left_alone(workshop: Workshop, clock: Clock) -> None:
+    caretaker = Caretaker(workshop)
+    job = planned_job(workshop.database, chunk_count=20)
+    open_window(workshop.database, workshop.broker, job.id, window=4)
+    for _ in range(5):
+        caretaker.tick()
+        clock.advance(3600)  # however long it waits: a queue that nobody serves is not a loss
+    assert queue(workshop) == 4
+    assert sent(workshop, job.id) == [0, 1, 2, 3]
+
+
+def test_a_wiped_redis_gets_its_messages_again(workshop: Workshop, clock: Clock) -> None:
+    caretaker = Caretaker(workshop)
+    job = planned_job(workshop.database, chunk_count=20)
+    waiting = new_job(workshop.database)
+    open_window(workshop.database, workshop.broker, job.id, window=4)
+    caretaker.tick()
+    clock.advance(5)
+    empty_redis(workshop)
+    caretaker.tick()
+    assert queue(workshop) == 5  # four chunks and the plan of the job that waits
+    assert reading.find_job(workshop.database, OWNER, waiting.id).status == "queued"
+
+
+def test_a_redis_from_an_old_copy_counts_as_wiped(workshop: Workshop, clock: Clock) -> None:
+    caretaker = Caretaker(workshop)
+    job = planned_job(workshop.database, chunk_count=2)
+    open_window(workshop.database, workshop.broker, job.id, window=4)
+    for _ in range(3):
+        caretaker.tick()
+        clock.advance(5)
+    client = empty_redis(workshop)
+    client.set("rowmill:tick", 1)
+    caretaker.tick()
+    assert queue(workshop) == 2
+
+
+def test_an_empty_queue_with_chunks_waiting_is_a_loss_at_the_second_look(
+    workshop: Workshop, clock: Clock
+) -> None:
+    caretaker = Caretaker(workshop)
+    caretaker.tick()
+    job = planned_job(workshop.database, chunk_count=2)
+    open_window(workshop.database, workshop.broker, job.id, window=4)
+    client = redis.Redis.from_url(workshop.settings.redis_url.replace("redis+socket://", "unix://"))
+    client.delete("celery")
+    clock.advance(5)
+    caretaker.tick()
+    assert queue(workshop) == 0  # a message may just be on its way into a worker
+    clock.advance(5)
+    caretaker.tick()
+    assert queue(workshop) == 2
+
+
+def test_a_chunk_that_younger_ones_overtook_is_sent_again(workshop: Workshop, clock: Clock) -> None:
+    caretaker = Caretaker(workshop)
+    job = planned_job(workshop.database, chunk_count=6)
+    open_window(workshop.database, workshop.broker, job.id, window=4)
+    caretaker.tick()
+    clock.advance(10)
+    for index in (1, 2, 3):
+        commit_chunk(workshop.database, job, index)  # the message of chunk 0 was lost on its way
+    claim_chunk(workshop.database, job, 4)
+    clock.advance(10)
+    before = queue(workshop)
+    caretaker.tick()
+    with workshop.database.reading() as connection:
+        again = connection.execute(select(chunks.c.sent_at).where(chunks.c.index == 0)).scalar_one()
+    assert again == clock.now
+    assert queue(workshop) > before
+
+
+def test_a_silent_worker_loses_its_chunk(workshop: Workshop, clock: Clock) -> None:
+    caretaker = Caretaker(workshop)
+    job = planned_job(workshop.database, chunk_count=1)
+    assert claim_chunk(workshop.database, job, 0)
+    clock.advance(LEASE_SECONDS - 1)
+    caretaker.tick()
+    assert reading.list_chunks(workshop.database, job.id)[0].status == "running"
+    clock.advance(2)
+    caretaker.tick()
+    assert reading.list_chunks(workshop.database, job.id)[0].status == "pending"
+    assert queue(workshop) == 1
+
+
+def test_a_chunk_that_loses_every_worker_fails_its_job_alone(workshop: Workshop, clock: Clock) -> None:
+    caretaker = Caretaker(workshop)
+    poisoned = planned_job(workshop.database, chunk_count=1)
+    other = planned_job(workshop.database, chunk_count=1)
+    for _ in range(MAX_ATTEMPTS):
+        assert claim_chunk(workshop.database, poisoned, 0)
+        clock.advance(LEASE_SECONDS + 1)
+        caretaker.tick()
+    assert claim_chunk(workshop.database, poisoned, 0) is None
+    after = reading.find_job(workshop.database, OWNER, poisoned.id)
+    assert (after.status, (after.error or {})["code"]) == ("failed", "worker_lost")
+    assert reading.find_job(workshop.database, OWNER, other.id).status == "scoring"
+
+
+def test_a_silent_planner_is_replaced(workshop: Workshop, clock: Clock) -> None:
+    caretaker = Caretaker(workshop)
+    job = new_job(workshop.database)
+    assert steps.claim_planning(workshop.database, job.id, LEASE_SECONDS, MAX_ATTEMPTS)
+    clock.advance(LEASE_SECONDS + 1)
+    caretaker.tick()
+    assert queue(workshop) == 1
+    assert steps.claim_planning(workshop.database, job.id, LEASE_SECONDS, MAX_ATTEMPTS)
+
+
+def test_several_caretakers_send_each_message_once(workshop: Workshop, clock: Clock) -> None:
+    for _ in range(3):
+        planned_job(workshop.database, chunk_count=20)
+    for _ in range(4):
+        for caretaker in [Caretaker(workshop) for _ in range(3)]:
+            caretaker.tick()
+        send_due(workshop)
+        clock.advance(5)
+    assert queue(workshop) == 12
+
+
+def test_a_deadline_ends_a_job(workshop: Workshop, clock: Clock) -> None:
+    job = new_job(workshop.database, deadline_seconds=10.0)
+    clock.advance(11)
+    Caretaker(workshop).tick()
+    assert (reading.find_job(workshop.database, OWNER, job.id).error or {})["code"] == "deadline_passed"
+
+
+def test_files_go_when_their_time_is_over(workshop: Workshop, clock: Clock) -> None:
+    job = new_job(workshop.database, ttl_seconds=100.0)
+    folder = workshop.files.root / "inputs" / job.input_id
+    folder.mkdir(parents=True)
+    (folder / "received").write_bytes(b"a\n1\n")
+    with workshop.database.writing() as connection:
+        connection.execute(update(jobs).values(status="succeeded"))
+    Caretaker(workshop).tick()
+    assert folder.exists()
+    clock.advance(101)
+    Caretaker(workshop).tick()
+    assert not folder.exists()
+    assert reading.find_job(workshop.database, OWNER, job.id).expired_at == clock.now
