@@ -129,6 +129,11 @@ class Registry:
             rows = connection.execute(query.order_by(versions.c.name, versions.c.version)).scalars()
             return [Manifest.model_validate(row) for row in rows]
 
+    def is_empty(self) -> bool:
+        """Whether there is no version at all."""
+        with self._database.reading() as connection:
+            return not self._names(connection)
+
     def aliases(self) -> dict[str, dict[str, int]]:
         """Where every alias points now: ``{"wine": {"production": 3}}``."""
         newest = select(func.max(alias_moves.c.id)).group_by(alias_moves.c.name, alias_moves.c.alias)
