@@ -5,11 +5,14 @@ A new format is a new file here and a line in each door. Nothing here knows of m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from base.formats import charset, compression, csv_format, text
+import pyarrow as pa
+
+from base.formats import archive, charset, compression, csv_format, jsonl, parquet, text
+from base.formats.records import Dialect
 from base.formats.sniffing import looks_newline_stripped, newlines_stripped, sniff
 from base.formats.types import (
     ChunkRows,
@@ -35,10 +38,12 @@ __all__ = [
     "Wanted",
     "decode",
     "head",
+    "kept_schema",
     "looks_newline_stripped",
     "newlines_stripped",
     "plan",
     "read",
+    "read_members",
     "sniff",
 ]
 
@@ -62,12 +67,18 @@ def plan(path: Path, shape: InputShape, *, chunk_rows: int, max_chunk_bytes: int
     A span of text has about ``chunk_rows`` rows and passes ``max_chunk_bytes`` by less than one record.
     It may hold no row at all (blank lines).
     """
+    if shape.format == "zip":
+        return archive.plan(path, chunk_rows, max_chunk_bytes)
+    if shape.format == "parquet":
+        return parquet.plan(path, max(min(chunk_rows, int(max_chunk_bytes / shape.bytes_per_row)), 1))
     target = max(min(int(chunk_rows * shape.bytes_per_row), max_chunk_bytes), 1)
-    return text.plan(path, shape.data_start, csv_format.dialect(shape), target)
+    return text.plan(path, shape.data_start, _dialect(shape), target)
 
 
 def head(path: Path, shape: InputShape, rows: int) -> Span:
     """A span that covers about the first ``rows`` rows, for previews."""
+    if shape.rows is not None:
+        return Span(0, min(rows, shape.rows), min(rows, shape.rows))
     return next(plan(path, shape, chunk_rows=rows, max_chunk_bytes=text.BLOCK))
 
 
@@ -75,4 +86,25 @@ def read(
     path: Path, shape: InputShape, span: Span, wanted: Sequence[Wanted], keep: Sequence[int]
 ) -> ChunkRows:
     """The rows of one span of the decoded file (tables, not archives). One row per row of the input."""
-    return csv_format.read(path, shape, span, wanted, keep)
+    return _READERS[shape.format](path, shape, span, wanted, keep)
+
+
+def kept_schema(path: Path, shape: InputShape, keep: Sequence[int]) -> pa.Schema:
+    """The schema that ``ChunkRows.kept`` has for ``keep``: text, except from Parquet."""
+    if shape.format == "parquet":
+        return parquet.kept_schema(path, shape, keep)
+    return pa.schema([(shape.columns[position].name, pa.string()) for position in keep])
+
+
+def read_members(path: Path, shape: InputShape, span: Span) -> Iterator[Member]:
+    """The members of one span of an archive, in order, one per row; each is bounded in size."""
+    assert shape.format == "zip", "only archives have members"
+    return archive.read_members(path, span)
+
+
+Reader = Callable[[Path, InputShape, Span, Sequence[Wanted], Sequence[int]], ChunkRows]
+_READERS: dict[str, Reader] = {"csv": csv_format.read, "jsonl": jsonl.read, "parquet": parquet.read}
+
+
+def _dialect(shape: InputShape) -> Dialect:
+    return jsonl.DIALECT if shape.format == "jsonl" else csv_format.dialect(shape)

@@ -54,7 +54,7 @@ class Transcoder:
             offset = self._seen + getattr(error, "start", 0)
             raise InputRefused(
                 "unreadable_bytes",
-                f"the bytes near offset {offset} are not {self._charset}; name the right encoding with charset=",
+                f"the bytes near offset {offset} are not {self._charset}; name the right one with charset=",
             ) from error
 
 

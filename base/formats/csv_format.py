@@ -33,10 +33,7 @@ def read(
     """The rows of ``span``."""
     reader = CsvReader(shape, wanted, keep)
     if span.rows == 1:
-        problem, lines = text.unreadable_row(path, span, reader.dialect)
-        empty = reader.empty()
-        columns, kept = text.with_gaps(empty.columns, [0]), text.with_gaps(empty.kept, [0])
-        return ChunkRows(columns, kept, 1, lines, [problem])
+        return text.unreadable_chunk(path, span, reader.dialect, reader.empty())
     pieces = [reader.read(data) for data in text.blocks(path, span, reader.dialect)]
     return text.join(pieces, reader.empty())
 

@@ -1,4 +1,4 @@
-"""Which format a file is, by magic bytes and content, whatever it is called; then that format's own sniff."""
+"""Which format a file is, by magic bytes and content, whatever its name; then that format's own sniffing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from base.formats import compression, csv_sniff
+from base.formats import archive, compression, csv_sniff, jsonl, parquet
 from base.formats.charset import other_than_utf8, utf8_head
 from base.formats.csv_format import BOM
 from base.formats.types import CsvOptions, InputRefused, InputShape
@@ -45,6 +45,10 @@ def sniff(path: Path, csv: CsvOptions, *, max_decoded_bytes: int) -> InputShape:
     head, final = head[:HEAD], len(head) <= HEAD
     if not head.strip():
         raise InputRefused("empty_input", "the file is empty; did the upload send the file you meant?")
+    if head.startswith(parquet.MAGIC):
+        return parquet.sniff(path, packed, max_decoded_bytes=max_decoded_bytes)
+    if head.startswith(archive.MAGICS) and packed is None:
+        return archive.sniff(path)
     _refuse_known(head)
     shape = _sniff_text(utf8_head(head, csv.charset, final=final), csv, final=final)
     recoded = other_than_utf8(csv.charset) is not None
@@ -91,11 +95,13 @@ def _sniff_text(head: bytes, options: CsvOptions, *, final: bool) -> InputShape:
         raise InputRefused(
             "unknown_format", "this is HTML or XML; send CSV, JSON Lines, Parquet or a zip of images"
         )
+    if body.startswith(b"{"):
+        return jsonl.sniff(head, options, final=final)
     return csv_sniff.sniff(head, options, final=final)
 
 
 def _refuse_known(head: bytes) -> None:
-    if compression.detect(head) is not None:
+    if compression.detect(head) is not None or head.startswith(archive.MAGICS):
         raise InputRefused(
             "unknown_format", "the file is compressed twice; send it compressed once, or plain"
         )

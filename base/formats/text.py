@@ -66,8 +66,8 @@ def blocks(path: Path, span: Span, dialect: Dialect) -> Iterator[bytes]:
             cursor += whole
 
 
-def unreadable_row(path: Path, span: Span, dialect: Dialect) -> tuple[RowProblem, int]:
-    """The problem of a record that has a span of its own, and the number of its lines."""
+def unreadable_chunk(path: Path, span: Span, dialect: Dialect, empty: ChunkRows) -> ChunkRows:
+    """The one bad row of a record that has a span of its own; ``empty`` gives the schemas."""
     with path.open("rb", buffering=0) as file:
         start = os.pread(file.fileno(), min(BLOCK, span.stop - span.start), span.start)
         lines, cursor = count_lines(start), span.start + len(start)
@@ -85,7 +85,8 @@ def unreadable_row(path: Path, span: Span, dialect: Dialect) -> tuple[RowProblem
     else:
         code, value = "unclosed_quote", start[quote:]
         message = 'a quote opens this field and never closes; close it, or write a literal quote as ""'
-    return RowProblem(0, 0, None, shown(value), code, message), lines
+    problem = RowProblem(0, 0, None, shown(value), code, message)
+    return ChunkRows(with_gaps(empty.columns, [0]), with_gaps(empty.kept, [0]), 1, lines, [problem])
 
 
 def join(chunks: Sequence[ChunkRows], empty: ChunkRows) -> ChunkRows:
