@@ -1,0 +1,123 @@
+"""What models there are and what each takes and answers. Read only: no HTTP route accepts a model file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, jsonify, url_for
+
+from api.context import workshop
+from models.errors import ModelError
+from models.insight import insight
+from models.manifest import Manifest, output_schema
+from models.registry import PRODUCTION
+
+blueprint = APIBlueprint("models", __name__, tag="Models")
+
+_REFERENCE = {
+    "name": "reference",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "examples": ["wine", "wine@3", "wine@production"]},
+}
+
+
+@blueprint.get("/models")
+@blueprint.doc(summary="List models", responses={200: "All models by name"})
+def index() -> Response:
+    """Each with its versions and aliases, and the version that its plain name means now."""
+    return jsonify({"models": summaries()})
+
+
+@blueprint.get("/models/<reference>")
+@blueprint.doc(
+    summary="Describe a model",
+    responses={200: "The model", 400: "Not a reference", 404: "There is no such model, version or alias"},
+)
+def show(reference: str) -> Response:
+    """`wine` is the production version, else the latest; `wine@3` a version; `wine@production` an alias.
+
+    Besides what was recorded when the version was added (signature, classes, parameters, libraries, an
+    example row, cost of a row): feature importances or coefficients, where the estimator has them.
+    """
+    shop = workshop()
+    manifest = shop.registry.resolve(reference)
+    versions = [other.version for other in shop.registry.list(manifest.name)]
+    aliases = shop.registry.aliases().get(manifest.name, {})
+    return jsonify({**_described(manifest), **_weights(manifest), **_places(manifest, versions, aliases)})
+
+
+def summaries() -> list[dict[str, Any]]:
+    """One entry a model, about the version that its plain name means."""
+    registry = workshop().registry
+    aliases = registry.aliases()
+    by_name: dict[str, dict[int, Manifest]] = {}
+    for manifest in registry.list():
+        by_name.setdefault(manifest.name, {})[manifest.version] = manifest
+    return [_summary(versions, aliases.get(name, {})) for name, versions in by_name.items()]
+
+
+def _summary(versions: dict[int, Manifest], aliases: dict[str, int]) -> dict[str, Any]:
+    current = versions.get(aliases.get(PRODUCTION, max(versions))) or versions[max(versions)]
+    signature = current.signature
+    return {
+        "name": current.name,
+        "version": current.version,
+        "task": current.task,
+        "estimator": current.estimator,
+        "input": signature.kind,
+        "columns": list(signature.names),
+        "classes": _classes(current),
+        "created_at": current.created_at,
+        "versions": list(versions),
+        "aliases": aliases,
+        "links": {"self": url_for("models.show", reference=current.name)},
+    }
+
+
+def _described(manifest: Manifest) -> dict[str, Any]:
+    recorded = manifest.model_dump(mode="json")
+    kept = ("name", "version", "sha256", "created_at", "task", "estimator", "signature", "targets")
+    more = ("parameters", "libraries", "example", "row_cost_seconds", "labels", "meta", "revision")
+    outputs = [{"name": field.name, "type": str(field.type)} for field in output_schema(manifest)]
+    return {
+        **{name: recorded[name] for name in kept},
+        "classes": _classes(manifest),
+        "has_probabilities": manifest.has_probabilities,
+        "outputs": outputs,
+        **{name: recorded[name] for name in more},
+        "data": {"file": manifest.data_file, "sha256": manifest.data_sha256} if manifest.data_file else None,
+    }
+
+
+def _weights(manifest: Manifest) -> dict[str, Any]:
+    """Importances or coefficients; a version that cannot be loaded is still described, with the reason."""
+    nothing: dict[str, Any] = {"importances": None, "coefficients": None, "intercept": None, "warnings": []}
+    try:
+        return nothing | insight(workshop().models.get(manifest.name, manifest.version))
+    except ModelError as error:
+        return nothing | {"warnings": [error.message]}
+
+
+def _places(manifest: Manifest, versions: list[int], aliases: dict[str, int]) -> dict[str, Any]:
+    reference = manifest.reference
+    return {
+        "versions": versions,
+        "aliases": aliases,
+        "links": {
+            "self": url_for("models.show", reference=reference),
+            "predict": url_for("predict.predict", model=reference),
+            "submit": url_for("jobs.submit", model=reference),
+            "jobs": url_for("jobs.index", model=reference),
+        },
+    }
+
+
+def _classes(manifest: Manifest) -> Any:
+    """The labels in the order of the probabilities; by target if there are several."""
+    if not any(target.classes for target in manifest.targets):
+        return None
+    if len(manifest.targets) == 1:
+        return manifest.targets[0].classes
+    return {str(target.name): target.classes for target in manifest.targets}

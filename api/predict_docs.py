@@ -1,0 +1,93 @@
+"""What the OpenAPI document says about ``POST /predict``: the shapes of its body and of its answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+DESCRIPTION = """One row or image is answered with one prediction, several rows with a list in their order.
+
+The row is checked against the model's signature first, and everything that is wrong is told at once, each
+with a JSON pointer. Besides the shapes shown, a bare record (all keys are columns) and the shapes of MLflow
+(`dataframe_split`, `dataframe_records`, `inputs`) are taken. The model is named in the body or as `?model=`:
+`wine` means the production version, else the latest, `wine@3` version 3. More rows than the server's limit
+belong into a file for `POST /jobs`."""
+
+_ROW = {
+    "oneOf": [
+        {"type": "object", "description": "values by column name"},
+        {"type": "array", "items": {}, "description": "values in the order of the model's columns"},
+    ]
+}
+_REFERENCE = {"type": "string", "examples": ["wine", "wine@3", "wine@production"]}
+_ANSWER: dict[str, Any] = {
+    "prediction": {
+        "description": "a label or a number; an object by target if the model has several outputs"
+    },
+    "confidence": {"description": "the largest probability; only if the model gives probabilities"},
+    "probabilities": {"type": "object", "description": "by class"},
+}
+_MODEL = {
+    "type": "object",
+    "properties": {"name": {"type": "string"}, "version": {"type": "integer"}},
+    "required": ["name", "version"],
+}
+_ONE = {
+    "type": "object",
+    "properties": {"model": _MODEL, **_ANSWER},
+    "required": ["model", "prediction"],
+}
+_SEVERAL = {
+    "type": "object",
+    "properties": {
+        "model": _MODEL,
+        "predictions": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "properties": {"index": {"type": "integer"}, **_ANSWER},
+                "required": ["index", "prediction"],
+            },
+        },
+    },
+    "required": ["model", "predictions"],
+}
+
+
+def _body(name: str, rows: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {"model": _REFERENCE, name: rows}, "required": [name]}
+
+
+_SENT = {
+    "oneOf": [
+        _body("features", _ROW),
+        *(_body(name, {"type": "array", "items": _ROW}) for name in ("instances", "samples", "data")),
+        _body("image", {"type": "string", "description": "a PNG or JPEG in base64, or a data URL"}),
+        {"type": "object", "description": "a bare record, or a shape of MLflow"},
+    ]
+}
+_FORM = {
+    "type": "object",
+    "properties": {"image": {"type": "string", "format": "binary"}, "model": _REFERENCE},
+    "required": ["image"],
+}
+OPERATION: dict[str, Any] = {
+    "description": DESCRIPTION,
+    "responses": {
+        200: {
+            "description": "The prediction, or the predictions in the order of the rows",
+            "content": {"application/json": {"schema": {"anyOf": [_ONE, _SEVERAL]}}},
+        },
+        400: "The body is not JSON, or no model is named",
+        404: "There is no such model",
+        413: "Too many rows or bytes for an answer on the spot",
+        422: "The rows do not fit the model; `errors` says where",
+    },
+    # parts of the operation for which the library has no argument are copied as they stand
+    "extensions": {
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": _SENT}, "multipart/form-data": {"schema": _FORM}},
+        },
+        "parameters": [{"name": "model", "in": "query", "required": False, "schema": _REFERENCE}],
+    },
+}

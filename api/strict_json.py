@@ -1,0 +1,41 @@
+"""JSON as RFC 8259 has it: no NaN, no Infinity, no key twice; anything else is a 400 that says where."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, NoReturn
+
+from jobs.errors import Problem
+
+
+def parse(data: bytes) -> Any:
+    """The value that ``data`` holds. Raises ``Problem`` (``bad_json``)."""
+    if not data.strip():
+        raise _bad('The body is empty; send JSON, such as {"features": {…}}.')
+    try:
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_constant)
+    except UnicodeDecodeError as error:
+        raise _bad(f"The body is not UTF-8 text: byte {error.start} cannot be read.") from error
+    except json.JSONDecodeError as error:
+        raise _bad(f"Line {error.lineno}, column {error.colno}: {error.msg}.") from error
+    except RecursionError as error:
+        raise _bad("It is nested too deeply.") from error
+    except ValueError as error:  # a whole number of more digits than Python reads
+        raise _bad(f"A number cannot be read: {error}.") from error
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for position, name in enumerate(names) if name in names[:position])
+        raise _bad(f"The key {twice[:100]!r} stands twice in one object.")
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise _bad(f"{name} is not JSON; send null for a missing value.")
+
+
+def _bad(reason: str) -> Problem:
+    return Problem("bad_json", f"The body is not valid JSON. {reason}")

@@ -1,0 +1,211 @@
+"""The shapes in which rows may be sent for an answer on the spot, each turned into the same thing: rows.
+
+Only the shape is looked at here: which rows there are, and where in the request each value stood. Whether the
+values fit a model is decided in ``single``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from models.errors import ModelError
+
+LISTS = ("instances", "samples", "data", "inputs", "dataframe_records")
+SHAPES = ("features", "image", *LISTS, "dataframe_split")
+SPLIT_KEYS = ("columns", "data", "index")
+WAYS = (
+    'Send one row as {"features": {"column": value, …}}, several as {"instances": [{…}, {…}]}, '
+    "or the bare record {…}."
+)
+
+# Where a value stands in the request, as a JSON pointer: of row i, or of its field (a name or a position).
+Place = Callable[[int, str | int | None], str]
+
+
+class PayloadRefused(ModelError):
+    """A request that cannot be answered; ``errors`` has an entry with a JSON pointer for each thing wrong."""
+
+    def __init__(self, code: str, message: str, errors: Sequence[Mapping[str, str]] = ()) -> None:
+        super().__init__(code, message)
+        self.errors = [dict(error) for error in errors]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Rows as they were sent, unchecked: each should be a record by column name or a list in column order.
+
+    ``single`` says that one row was sent as such, so that the answer is one prediction, not a list of one.
+    ``model`` is the reference that stood beside the rows.
+    """
+
+    rows: Sequence[Any]
+    single: bool
+    place: Place
+    model: str | None = None
+
+
+def reference_in(body: Any) -> str | None:
+    """The model that a body names beside its rows; None for a bare record, where every key is a column."""
+    if not isinstance(body, dict) or not any(shape in body for shape in SHAPES):
+        return None
+    model = body.get("model")
+    if model is not None and not isinstance(model, str):
+        raise refused("/model", "wrong_type", 'model must be a text such as "wine" or "wine@3".')
+    return model
+
+
+def read_rows(body: Any, names: Sequence[str], max_rows: int) -> Rows:
+    """The rows in a JSON body, whatever its shape; ``names`` are the model's columns.
+
+    Raises PayloadRefused: ``invalid_input``, ``too_many_rows``.
+    """
+    if not isinstance(body, dict):
+        raise refused("", "wrong_type", f"The body must be a JSON object. {WAYS}")
+    found = [shape for shape in SHAPES if shape in body]
+    if not found or _is_bare(body, names):
+        return Rows([body], True, lambda _row, field: pointer(field))
+    if len(found) > 1:
+        text = f"{' and '.join(found)} cannot stand in one request. {WAYS}"
+        raise refused(pointer(found[1]), "ambiguous", text)
+    strangers = [key for key in body if key not in (found[0], "model")][:20]
+    if strangers:
+        text = f"is not known beside {found[0]} and model."
+        raise PayloadRefused(
+            "invalid_input",
+            f"{', '.join(repr(key[:100]) for key in strangers)} {text}",
+            [error(pointer(key), "unknown_field", f"{key[:100]!r} {text}") for key in strangers],
+        )
+    return replace(_read(found[0], body[found[0]], max_rows), model=reference_in(body))
+
+
+def image_rows(data: bytes) -> Rows:
+    """One image that was sent as it is."""
+    return Rows([{"image": data}], True, lambda _row, field: pointer(field))
+
+
+def _is_bare(body: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """A record of a model with a column called ``data`` or so: all keys are columns, with plain values."""
+    return set(body) == set(names) and not any(isinstance(value, dict | list) for value in body.values())
+
+
+def _read(shape: str, value: Any, max_rows: int) -> Rows:
+    if shape == "features":
+        return _one(value)
+    if shape == "image":
+        return Rows([{"image": value}], True, lambda _row, field: pointer(field))
+    if shape == "dataframe_split":
+        return _split(value, max_rows)
+    if shape == "inputs" and isinstance(value, dict):
+        return _columns(value, max_rows)
+    return _list(shape, value, max_rows)
+
+
+def _one(value: Any) -> Rows:
+    if not isinstance(value, dict | list):
+        raise refused("/features", "wrong_type", f"features must be one row: an object or a list. {WAYS}")
+    if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
+        raise refused("/features", "wrong_type", "features holds one row; send several rows as instances.")
+    return Rows([value], True, lambda _row, field: pointer("features", field))
+
+
+def _list(shape: str, value: Any, max_rows: int) -> Rows:
+    if not isinstance(value, list):
+        raise refused(pointer(shape), "wrong_type", f"{shape} must be a list of rows. {WAYS}")
+    _check_count(shape, value, max_rows)
+    for row, each in enumerate(value):
+        if not isinstance(each, dict | list):
+            text = f"Each row in {shape} must be an object or a list; for a single row send features."
+            raise refused(pointer(shape, row), "wrong_type", text)
+    return Rows(value, False, lambda row, field: pointer(shape, row, field))
+
+
+def _split(value: Any, max_rows: int) -> Rows:
+    """pandas' ``to_dict("split")``; the index is not looked at, answers are numbered from 0."""
+    at = "dataframe_split"
+    if not isinstance(value, dict):
+        raise refused(pointer(at), "wrong_type", f"{at} must be an object with columns and data.")
+    for key in value:
+        if key not in SPLIT_KEYS:
+            raise refused(pointer(at, key), "unknown_field", f"{at} has columns, data and index only.")
+    columns = _column_names(value.get("columns"))
+    data = value.get("data")
+    if not isinstance(data, list):
+        raise refused(pointer(at, "data"), "wrong_type", "data must be a list of rows.")
+    _check_count(f"{at}/data", data, max_rows)
+    for row, each in enumerate(data):
+        if not isinstance(each, list) or len(each) != len(columns):
+            text = f"Each row must be a list of {len(columns)} values, one for each of columns."
+            raise refused(pointer(at, "data", row), "wrong_length", text)
+    positions = {name: position for position, name in enumerate(columns)}
+
+    def place(row: int, field: str | int | None) -> str:
+        if isinstance(field, str):
+            return (
+                pointer(at, "data", row, positions[field]) if field in positions else pointer(at, "columns")
+            )
+        return pointer(at, "data", row, field)
+
+    return Rows([dict(zip(columns, each, strict=True)) for each in data], False, place)
+
+
+def _column_names(columns: Any) -> list[str]:
+    at = pointer("dataframe_split", "columns")
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise refused(at, "wrong_type", "columns must be a list of column names.")
+    if len(set(columns)) < len(columns):
+        raise refused(at, "duplicate_field", "columns names a column twice.")
+    return columns
+
+
+def _columns(value: dict[str, Any], max_rows: int) -> Rows:
+    """One list of values for each column, all of one length."""
+    lists = list(value.items())
+    for name, values in lists:
+        if not isinstance(values, list):
+            raise refused(pointer("inputs", name), "wrong_type", "must be a list with one value per row.")
+        if len(values) != len(lists[0][1]):
+            text = f"has {len(values)} values, the list before it {len(lists[0][1])}; they must be as many."
+            raise refused(pointer("inputs", name), "wrong_length", text)
+    first = lists[0][1] if lists else []
+    _check_count("inputs", first, max_rows)
+    rows = [{name: values[row] for name, values in lists} for row in range(len(first))]
+
+    def place(row: int, field: str | int | None) -> str:
+        return pointer("inputs", field, row) if field in value else pointer("inputs", field)
+
+    return Rows(rows, False, place)
+
+
+def _check_count(shape: str, rows: Sequence[Any], max_rows: int) -> None:
+    if not rows:
+        raise refused(f"/{shape}", "no_rows", f"{shape} has no rows.")
+    if len(rows) > max_rows:
+        raise too_many_rows(len(rows), max_rows)
+
+
+def too_many_rows(count: int, most: int) -> PayloadRefused:
+    """More rows than are answered on the spot."""
+    return PayloadRefused(
+        "too_many_rows",
+        f"{count} rows were sent; POST /predict answers at most {most} at once. "
+        "Send them as a file to POST /jobs, which takes any number.",
+    )
+
+
+def refused(at: str, code: str, detail: str) -> PayloadRefused:
+    """A refusal for one reason."""
+    return PayloadRefused("invalid_input", detail, [error(at, code, detail)])
+
+
+def error(at: str, code: str, detail: str) -> dict[str, str]:
+    """One entry of ``errors``."""
+    return {"pointer": at, "code": code, "detail": detail}
+
+
+def pointer(*tokens: str | int | None) -> str:
+    """An RFC 6901 JSON pointer; None adds nothing."""
+    return "".join(
+        "/" + str(token)[:200].replace("~", "~0").replace("/", "~1") for token in tokens if token is not None
+    )

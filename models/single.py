@@ -1,0 +1,228 @@
+"""From the rows of one request to what a model scores: every value checked first, all problems told at once.
+
+Stricter than a file: a row that a program wrote has no reason to leave a column out or to add one, so both
+are mistakes here. What an estimator accepts in a value is asked of ``signature``, as for files.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from models.errors import BadImage
+from models.images import decode_image
+from models.manifest import ARROW_KINDS, ColumnSpec, ImageSpec, Kind, Manifest, Signature
+from models.payload import PayloadRefused, Rows, error, too_many_rows
+from models.signature import row_problems
+
+# A request with more mistakes than this is wrong as a whole; nobody reads the rest.
+MAX_ERRORS = 100
+# Images are in memory as 64-bit numbers while a request is answered: 256 MiB.
+MAX_IMAGE_NUMBERS = 32 * 1024 * 1024
+
+_DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
+_NOUNS = {"number": "a number", "string": "a text", "boolean": "true or false"}
+_BAD = object()
+
+
+class _Problems:
+    """What is wrong so far with the rows sent, each place once."""
+
+    def __init__(self, sent: Rows) -> None:
+        self.errors: list[dict[str, str]] = []
+        self._sent = sent
+        self._seen: set[tuple[str, str]] = set()
+
+    @property
+    def full(self) -> bool:
+        return len(self.errors) >= MAX_ERRORS
+
+    def add(self, row: int, field: str | int | None, code: str, detail: str) -> None:
+        at = self._sent.place(row, field)
+        if (at, code) not in self._seen and not self.full:
+            self._seen.add((at, code))
+            self.errors.append(error(at, code, detail))
+
+
+def model_input(manifest: Manifest, sent: Rows) -> pa.Table | np.ndarray:
+    """What ``LoadedModel.score`` takes, one row for each row sent.
+
+    Raises PayloadRefused ``invalid_input`` with up to MAX_ERRORS entries, or ``too_many_rows``.
+    """
+    problems = _Problems(sent)
+    image = manifest.signature.image
+    if image is not None:
+        data: pa.Table | np.ndarray = _images(image, sent, problems)
+    else:
+        data = _table(manifest.signature, sent, problems)
+    if problems.errors:
+        raise _refusal(manifest, problems)
+    return data
+
+
+def _refusal(manifest: Manifest, problems: _Problems) -> PayloadRefused:
+    count = len(problems.errors)
+    more = "" if count == 1 else f" There are {'at least ' if problems.full else ''}{count} such problems."
+    advice = f" GET /models/{manifest.reference} shows what the model takes."
+    text = f"The input does not fit {manifest.reference}: {problems.errors[0]['detail']}"
+    return PayloadRefused("invalid_input", text + more + advice, problems.errors)
+
+
+def _table(signature: Signature, sent: Rows, problems: _Problems) -> pa.Table:
+    """The rows as columns; null stands in for a value that is missing or bad, and its problem is told."""
+    rows = []
+    told: set[tuple[int, str]] = set()
+    for row, values in enumerate(sent.rows):
+        cells = _cells(signature, values, row, problems)
+        told.update(
+            (row, spec.name) for spec, cell in zip(signature.columns, cells, strict=True) if cell is _BAD
+        )
+        rows.append([None if cell is _BAD else cell for cell in cells])
+        if problems.full:
+            break
+    columns = [
+        pa.array(values, ARROW_KINDS[spec.kind])
+        for spec, values in zip(signature.columns, zip(*rows, strict=True), strict=True)
+    ]
+    table = pa.table(columns, names=list(signature.names))
+    for issue in row_problems(signature, table):
+        if (issue.row, issue.column) not in told:
+            field = _field(sent.rows[issue.row], signature.names.index(issue.column), issue.column)
+            problems.add(issue.row, field, issue.code, issue.message)
+    return table
+
+
+def _cells(signature: Signature, values: Any, row: int, problems: _Problems) -> list[Any]:
+    """One row's values in the model's order, _BAD where there is none that can be used."""
+    if isinstance(values, list) and len(values) != len(signature.columns):
+        text = f"A row has {len(signature.columns)} values ({_listed(signature.names)}), not {len(values)}."
+        problems.add(row, None, "wrong_length", text)
+        return [_BAD] * len(signature.columns)
+    if isinstance(values, dict):
+        _check_names(signature.names, values, row, problems)
+        in_order = [values.get(name, _BAD) for name in signature.names]
+    else:
+        in_order = values
+    cells = []
+    for position, (spec, value) in enumerate(zip(signature.columns, in_order, strict=True)):
+        cell, trouble = (value, None) if value is _BAD or value is None else _cell(spec, value)
+        if trouble is not None:
+            problems.add(row, _field(values, position, spec.name), *trouble)
+        cells.append(cell)
+    return cells
+
+
+def _check_names(names: Sequence[str], record: dict[str, Any], row: int, problems: _Problems) -> None:
+    known = set(names)
+    strangers = [key for key in record if key not in known]
+    absent = [name for name in names if name not in record]
+    for name in absent[:MAX_ERRORS]:
+        problems.add(row, name, "missing_field", f"{name!r} is missing{_hint(name, strangers)}")
+    for key in strangers[:MAX_ERRORS]:
+        problems.add(row, key, "unknown_field", f"The model has no column {key[:100]!r}{_hint(key, absent)}")
+
+
+def _cell(spec: ColumnSpec, value: Any) -> tuple[Any, tuple[str, str] | None]:
+    """``value`` as its column holds it, or _BAD with code and reason."""
+    if not _is_of(spec.kind, value):
+        return _BAD, ("wrong_type", f"{spec.name!r} must be {_NOUNS[spec.kind]}, not {_shown(value)}.")
+    if spec.kind == "number":
+        value = _finite(value)
+        if value is None:
+            return _BAD, ("infinite_value", f"{spec.name!r} is too large for a 64-bit number.")
+    elif spec.kind == "string" and not _is_text(value):
+        return _BAD, ("invalid_text", f"{spec.name!r} holds half of a character (a lone surrogate).")
+    return value, None
+
+
+def _is_of(kind: Kind, value: Any) -> bool:
+    if kind == "string":
+        return isinstance(value, str)
+    if kind == "boolean":
+        return isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _finite(value: int | float) -> float | None:
+    """None if there is no such 64-bit float: JSON's numbers have no bounds."""
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _images(spec: ImageSpec, sent: Rows, problems: _Problems) -> np.ndarray:
+    most = max(1, MAX_IMAGE_NUMBERS // spec.features)
+    if len(sent.rows) > most:
+        raise too_many_rows(len(sent.rows), most)
+    pixels = np.zeros((len(sent.rows), spec.features))
+    for row, values in enumerate(sent.rows):
+        if problems.full:
+            break
+        if not isinstance(values, dict) or set(values) != {"image"}:
+            text = (
+                'The model takes images: {"image": "<PNG or JPEG in base64>"}, or a form with the part image.'
+            )
+            problems.add(row, None, "wrong_type", text)
+            continue
+        try:
+            pixels[row] = decode_image(_bytes(values["image"]), spec)
+        except BadImage as bad:
+            problems.add(row, "image", bad.code, bad.message)
+    return pixels
+
+
+def _bytes(value: Any) -> bytes:
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise BadImage("wrong_type", f"image must be base64 text, not {_shown(value)}.")
+    prefix = _DATA_URL.match(value)
+    text = "".join(value[prefix.end() if prefix else 0 :].split())
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise BadImage("not_base64", "image is not base64; `base64 -w0 FILE` makes it.") from error
+
+
+def _field(values: Any, position: int, name: str) -> str | int:
+    return position if isinstance(values, list) else name
+
+
+def _hint(name: str, others: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name[:100], [other[:100] for other in others[:200]], 1, 0.5)
+    return f"; did you mean {near[0]!r}?" if near else "."
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
+
+
+def _shown(value: Any) -> str:
+    """A JSON value as a message names it, never longer than a line."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, str):
+        return f"the text {value[:50]!r}"
+    return f"the number {str(value)[:50]}"
