@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typer
 
-from rowmill.cli import job_commands, score_commands, stack_commands
+from rowmill.cli import job_commands, models_commands, score_commands, stack_commands
 from rowmill.cli.exits import Commands
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 score_commands.register(app)
 job_commands.register(app)
+app.add_typer(models_commands.app, name="models")
 stack_commands.register(app)
 
 
