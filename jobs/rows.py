@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pyarrow as pa
 
-from base.formats import ChunkRows, Member, RowProblem, Span, read, read_members
+from base.formats import ChunkRows, Member, RowProblem, Span, read, read_members, row_lines
 from jobs.columns import match
 from jobs.records import Claim
 from jobs.scoring import Scored, Scorer, score_rows
@@ -32,7 +33,10 @@ def score_span(workshop: Workshop, held: Claim, alive: Callable[[], None]) -> tu
     columns = match(model.manifest, shape, options["keep"], options["outputs"])
     rows = read(path, shape, span, columns.wanted, columns.keep)
     alive()
-    return score_table(scorer, model.manifest, rows, alive), rows.lines
+    scored = score_table(scorer, model.manifest, rows, alive)
+    if rows.lines is not None and any(problem.line is None for problem in scored.problems):
+        scored = _with_lines(scored, row_lines(path, shape, span))
+    return scored, rows.lines
 
 
 def scorer_of(model: LoadedModel, outputs: Sequence[str]) -> Scorer:
@@ -53,6 +57,12 @@ def score_table(scorer: Scorer, manifest: Manifest, rows: ChunkRows, alive: Call
     ]
     scored = score_rows(scorer, rows.columns, rows.rows, [*rows.problems, *refused], alive)
     return Scored(_beside(rows.kept, scored.table), scored.problems)
+
+
+def _with_lines(scored: Scored, lines: np.ndarray) -> Scored:
+    """The same with a line for each problem: reading knew the lines of its own only."""
+    numbered = [replace(p, line=int(lines[p.row])) if p.line is None else p for p in scored.problems]
+    return Scored(scored.table, numbered)
 
 
 def score_images(

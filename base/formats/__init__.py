@@ -12,6 +12,7 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from base.formats import archive, charset, compression, csv_format, jsonl, parquet, text
+from base.formats.lines import row_lines
 from base.formats.records import Dialect
 from base.formats.sniffing import looks_newline_stripped, newlines_stripped, sniff
 from base.formats.types import (
@@ -44,6 +45,7 @@ __all__ = [
     "plan",
     "read",
     "read_members",
+    "row_lines",
     "sniff",
 ]
 

@@ -1,0 +1,101 @@
+"""One real stack for the end-to-end tests, with every example model trained and added as a user would."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import joblib
+import pandas as pd
+import pytest
+
+from base.database import Database
+from base.settings import Settings
+from models.adding import NewVersion
+from models.manifest import ImageSpec
+from models.registry import Registry
+from rowmill.stack import Stack
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example model as its training script left it."""
+
+    estimator: object
+    rows: pd.DataFrame  # its inputs, without the target
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder into which all example scripts have written."""
+    folder = tmp_path_factory.mktemp("trained")
+    for script in sorted(EXAMPLES.glob("train_*.py")):
+        subprocess.run([sys.executable, script, folder], check=True, capture_output=True)
+    return folder
+
+
+TABLES = {
+    "wine": ("cultivar", None),
+    "breast_cancer": ("diagnosis", {"0": "malignant", "1": "benign"}),
+    "diabetes": ("progression", None),
+    "mixed": ("cultivar", None),
+}
+
+
+@pytest.fixture(scope="session")
+def examples(trained: Path) -> dict[str, Example]:
+    """Every example model on tables, by name."""
+    return {
+        name: Example(
+            joblib.load(trained / f"{name}.joblib"),
+            pd.read_csv(trained / f"{name}.sample.csv").drop(columns=target),
+        )
+        for name, (target, _) in TABLES.items()
+    }
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Stack]:
+    """A stack that serves all example models; leases are short, so that faults are repaired soon."""
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("e2e"),
+        port=0,
+        flower_port=0,
+        lease_seconds=3,
+        heartbeat_seconds=0.5,
+        caretaker_seconds=0.3,
+        retry_seconds=0.1,
+        max_upload_bytes=50_000_000,
+    )
+    with Stack(settings) as running:
+        add_examples(running.settings, trained)
+        yield running
+
+
+def add_examples(settings: Settings, trained: Path) -> None:
+    """Add every example model, under the options of its documentation."""
+    database = Database(settings.database_url)
+    registry = Registry(database, settings.data_dir / "models")
+    for name, (target, labels) in TABLES.items():
+        registry.add(
+            NewVersion(
+                name=name,
+                file=trained / f"{name}.joblib",
+                sample=trained / f"{name}.sample.csv",
+                targets=(target,),
+                labels=labels,
+            )
+        )
+    digits = ImageSpec(width=8, height=8, mode="L", scale=16)
+    registry.add(NewVersion(name="digits", file=trained / "digits.joblib", image=digits))
+    database.dispose()
+
+
+@pytest.fixture(scope="session")
+def url(stack: Stack) -> str:
+    return stack.url
