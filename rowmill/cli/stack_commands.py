@@ -6,14 +6,14 @@ import json
 import signal
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 from pydantic import SecretStr, ValidationError
 
 from base.settings import Settings, sources
-
-CANNOT_START = 2
+from base.urls import without_password
+from rowmill.cli.exits import ExitCode, stop
 
 
 def register(app: typer.Typer) -> None:
@@ -43,9 +43,9 @@ def up(
         with Stack(settings) as stack:
             typer.echo(banner(stack))
             stack.wait()
-            _fail("The supervisor has ended unexpectedly, and the stack with it.")
+            stop("the supervisor has ended unexpectedly, and the stack with it", ExitCode.FAILED)
     except StackProblem as problem:
-        _fail(str(problem))
+        stop(str(problem), ExitCode.USAGE)
     except KeyboardInterrupt:
         typer.echo("Stopped.")
 
@@ -60,7 +60,7 @@ def doctor(
     from rowmill.stack.doctor import CHECKS, examine  # noqa: PLC0415 - loads scikit-learn
 
     if unknown := [name for name in checks or [] if name not in CHECKS]:
-        _fail(f"There is no check called {unknown[0]}. The checks are: {', '.join(CHECKS)}.")
+        stop(f"no check {unknown[0]}; the checks are {', '.join(CHECKS)}", ExitCode.USAGE)
     findings = examine(_settings(), checks or ())
     if as_json:
         typer.echo(json.dumps([asdict(finding) for finding in findings], indent=2))
@@ -80,7 +80,7 @@ def upgrade() -> None:
     try:
         upgrade_database(settings.database_url)
     except StackProblem as problem:
-        _fail(str(problem))
+        stop(str(problem), ExitCode.USAGE)
 
 
 def config(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
@@ -112,21 +112,13 @@ def _settings(**options: Any) -> Settings:
         wrong = error.errors()[0]
         name = str(wrong["loc"][0]) if wrong["loc"] else ""
         given = f"--{name.replace('_', '-')}" if options.get(name) is not None else f"ROWMILL_{name.upper()}"
-        _fail(f"{given} is {wrong['input']!r}: {wrong['msg']}. Correct it and start again.")
+        stop(f"{given} is {wrong['input']!r}: {wrong['msg']}; correct it and try again", ExitCode.USAGE)
 
 
 def _shown(value: object) -> Any:
     """A value as it may be printed."""
-    # The functions of the stack are loaded only by the commands that need them.
-    from rowmill.stack.checks import without_password  # noqa: PLC0415
-
     if isinstance(value, SecretStr):
         return "***" if value.get_secret_value() else ""
     if isinstance(value, str):
         return without_password(value)
     return str(value) if isinstance(value, Path) else value
-
-
-def _fail(message: str) -> NoReturn:
-    typer.echo(message, err=True)
-    raise typer.Exit(CANNOT_START)

@@ -14,6 +14,7 @@ from pathlib import Path
 import redis
 
 from base.broker import plain_redis_url
+from base.urls import without_password
 from rowmill.stack.problem import StackProblem
 
 PROBE_BYTES = 1 << 16
@@ -108,13 +109,3 @@ def _eviction_policy(client: redis.Redis) -> str | None:
     except redis.ResponseError:
         return None
     return dict(answer).get("maxmemory-policy") if isinstance(answer, dict) else None
-
-
-def without_password(url: str) -> str:
-    """The URL as it may be shown: ``***`` for the password, if there is one."""
-    head, at, tail = url.rpartition("@")
-    if not at:
-        return url
-    scheme, separator, login = head.partition("://")
-    user, colon, _ = login.partition(":")
-    return f"{scheme}{separator}{user}{colon}{'***' if colon else ''}@{tail}"

@@ -12,10 +12,11 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from base.database import Database
 from base.settings import Settings
+from base.urls import without_password
 from jobs.reading import count_live_workers, last_tick
 from models.errors import ModelError
 from models.registry import Registry
-from rowmill.stack.checks import check_redis, listen, prepare_folder, without_password
+from rowmill.stack.checks import check_redis, listen, prepare_folder
 from rowmill.stack.problem import StackProblem
 
 START_ONE = "Start a stack with `rowmill up`"

@@ -30,6 +30,7 @@ from rowmill.stack.upgrade import upgrade
 RECORD = "stack.json"
 READY_SECONDS = 60
 POLL_SECONDS = 0.05
+DOUBLE_INTERRUPT_SECONDS = 1
 EARLY_DEATHS = 3  # a program that dies this often before the stack is ready will not get better by itself
 
 
@@ -102,12 +103,18 @@ class Stack:
         """Stop API, Flower, caretaker, workers, Redis, in that order; Ctrl-C meanwhile kills what is left."""
         try:
             if self._supervisor:
-                self._supervisor.stop()
-        except KeyboardInterrupt:
-            if self._supervisor:
-                self._supervisor.stop(at_once=True)
+                self._stop_supervisor(self._supervisor)
         finally:
             self._open.close()
+
+    def _stop_supervisor(self, supervisor: Supervisor) -> None:
+        began, at_once, stopped = time.monotonic(), False, False
+        while not stopped:
+            try:
+                supervisor.stop(at_once=at_once)
+                stopped = True
+            except KeyboardInterrupt:  # some terminals and tools send the first one twice
+                at_once = time.monotonic() - began > DOUBLE_INTERRUPT_SECONDS
 
     def wait(self) -> None:
         """Return when the stack was stopped, or raise KeyboardInterrupt on Ctrl-C."""
@@ -126,6 +133,7 @@ class Stack:
         supervisor = self._supervisor = Supervisor(self._save_record)
         programs = self._programs(api_socket)
         if "redis" in programs:
+            self._open.callback(socket_path(self.settings.data_dir).unlink, missing_ok=True)
             supervisor.start(programs.pop("redis"))
             self._wait_until("redis", self._redis_listens)
         check_redis(self.settings.redis_url)

@@ -6,7 +6,7 @@ from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from base.database import Database
-from rowmill.stack.checks import without_password
+from base.urls import without_password
 from rowmill.stack.problem import StackProblem
 
 

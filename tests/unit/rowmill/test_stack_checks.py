@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from base.settings import Settings
-from rowmill.stack.checks import check_redis, is_loopback, listen, prepare_folder, without_password
+from base.urls import without_password
+from rowmill.stack.checks import check_redis, is_loopback, listen, prepare_folder
 from rowmill.stack.problem import StackProblem
 from rowmill.stack.programs import require_flower_password
 from rowmill.stack.redis_server import find_redis_server, redis_arguments
