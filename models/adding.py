@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import warnings
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from base.files import DigestWriter, sha256_of
 from models import describing, probing
-from models.encoders import encoded_columns
+from models.encoders import encoded_columns, used_columns
 from models.errors import ArtefactRefused, SignatureRefused
 from models.estimators import (
     class_path,
@@ -32,9 +33,9 @@ from models.estimators import (
 )
 from models.inputs import estimator_input
 from models.loading import LoadedModel, read_estimator
-from models.manifest import ImageSpec, Manifest, Signature, StoredFile
+from models.manifest import Code, ImageSpec, Manifest, Signature, StoredFile
 from models.outputs import answers
-from models.pickles import Contents, check, inspect
+from models.pickles import check, inspect
 from models.samples import Sample, read_sample
 from models.user_code import Bundle, store
 
@@ -64,44 +65,75 @@ def prepare(new: NewVersion, folder: Path) -> Manifest:
 
     Raises ArtefactRefused or SignatureRefused, each with the one thing to do.
     """
-    code = store(new.code, folder) if new.code else None
-    bundle = Bundle(folder, code) if code else None
-    artefact = _keep(new.file, folder, "model")
-    preprocessor = _keep(new.preprocessor, folder, "preprocessor") if new.preprocessor else None
-    contents = Contents()
-    for stored in filter(None, (artefact, preprocessor)):
-        found = inspect(folder / stored.file, stored.source)
-        check(found, stored.source, code.modules if code else ())
-        contents.names.update(found.names)
-    with threadpool_limits(1), bundle.mounted() if bundle else nullcontext():
-        estimator = read_estimator(folder, artefact, preprocessor, bundle)
-        _check_is_estimator(estimator, artefact.source)
+    files = _Files(
+        artefact=_keep(new.file, folder, "model"),
+        preprocessor=_keep(new.preprocessor, folder, "preprocessor") if new.preprocessor else None,
+        code=store(new.code, folder) if new.code else None,
+    )
+    packages = _checked_packages(files, folder)
+    bundle = Bundle(folder, files.code) if files.code else None
+    # probes provoke every warning there is; what matters of them is recorded in the manifest
+    with warnings.catch_warnings(action="ignore"), threadpool_limits(1), _mounted(bundle):
+        estimator = read_estimator(folder, files.artefact, files.preprocessor, bundle)
+        _check_is_estimator(estimator, files.artefact.source)
         signature, rows = _signature(estimator, new)
-        draft = Manifest(
-            name=new.name,
-            version=0,
-            sha256=artefact.sha256,
-            created_at="",
-            task=task_of(estimator),
-            estimator=class_path(estimator),
-            artefact=artefact,
-            preprocessor=preprocessor,
-            code=code,
-            signature=signature,
-            targets=(),
-            has_probabilities=False,
-            labels_from_probabilities=False,
-            labels=dict(new.labels) if new.labels else None,
-            parameters=compact(parameters_of(estimator)),
-            libraries=_libraries(contents, code.modules if code else ()),
-            example=_example(rows),
-            row_cost_seconds=0.0,
-            meta=dict(new.meta),
-            revision=new.revision,
-            data_file=new.data.name if new.data else None,
-            data_sha256=_digest_of_data(new.data),
-        )
-        return _with_cost(_with_outputs(draft, estimator, rows, new), estimator, rows, bundle)
+        manifest = _described(estimator, new, files, signature, packages)
+        manifest = _with_outputs(manifest, estimator, rows, new)
+        return _with_cost(manifest, estimator, rows, bundle)
+
+
+def _mounted(bundle: Bundle | None) -> AbstractContextManager[None]:
+    return bundle.mounted() if bundle else nullcontext()
+
+
+@dataclass(frozen=True)
+class _Files:
+    artefact: StoredFile
+    preprocessor: StoredFile | None
+    code: Code | None
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        return self.code.modules if self.code else ()
+
+
+def _checked_packages(files: _Files, folder: Path) -> set[str]:
+    """The libraries that the pickles refer to, all of them installed."""
+    packages: set[str] = set()
+    for stored in filter(None, (files.artefact, files.preprocessor)):
+        contents = inspect(folder / stored.file, stored.source)
+        check(contents, stored.source, files.modules)
+        packages |= contents.packages
+    return packages - set(files.modules)
+
+
+def _described(
+    estimator: Any, new: NewVersion, files: _Files, signature: Signature, packages: set[str]
+) -> Manifest:
+    """All that can be told without running the estimator again; what is not known yet is filled in later."""
+    return Manifest(
+        name=new.name,
+        version=0,
+        sha256=files.artefact.sha256,
+        created_at="",
+        task=task_of(estimator),
+        estimator=class_path(estimator),
+        artefact=files.artefact,
+        preprocessor=files.preprocessor,
+        code=files.code,
+        signature=signature,
+        targets=(),
+        has_probabilities=False,
+        labels_from_probabilities=False,
+        labels=dict(new.labels) if new.labels else None,
+        parameters=compact(parameters_of(estimator)),
+        libraries=_libraries(packages),
+        row_cost_seconds=0.0,
+        meta=dict(new.meta),
+        revision=new.revision,
+        data_file=new.data.name if new.data else None,
+        data_sha256=_digest_of_data(new.data),
+    )
 
 
 def _keep(source: Path, folder: Path, name: str) -> StoredFile:
@@ -146,7 +178,9 @@ def _signature(estimator: Any, new: NewVersion) -> tuple[Signature, pa.Table | n
     )
     available = sample.table.column_names if sample else None
     names, named = describing.feature_names(estimator, new.columns, available)
-    if not fitted:
+    if named:
+        names = used_columns(estimator, names)
+    else:
         encoded = encoded_columns(estimator, names)
     if sample is not None:
         describing.check_sample_columns(names, sample.table.column_names)
@@ -173,7 +207,9 @@ def _with_outputs(draft: Manifest, estimator: Any, rows: pa.Table | np.ndarray, 
     names = new.targets if predicted.ndim == 2 or len(new.targets) == 1 else ()
     targets = describing.targets_of(estimator, draft.task, predicted, names, new.labels)
     has_probabilities = hasattr(estimator, "predict_proba") and classes_of(estimator) is not None
-    manifest = draft.model_copy(update={"targets": targets, "has_probabilities": has_probabilities})
+    manifest = draft.model_copy(
+        update={"targets": targets, "has_probabilities": has_probabilities, "example": _example(rows)}
+    )
     if has_probabilities and labels_may_follow_probabilities(estimator):
         derived = manifest.model_copy(update={"labels_from_probabilities": True})
         if answers(estimator, data, derived).equals(answers(estimator, data, manifest)):
@@ -207,12 +243,11 @@ def _example(rows: pa.Table | np.ndarray) -> dict[str, Any] | None:
     return example
 
 
-def _libraries(contents: Contents, own: Sequence[str]) -> dict[str, str]:
-    """Versions of Python and of every installed distribution that the pickle refers to."""
+def _libraries(packages: set[str]) -> dict[str, str]:
+    """Versions of Python and of the installed distributions of these packages."""
     versions = {"python": platform.python_version()}
-    packages = {"sklearn", "numpy", "joblib"} | contents.packages - set(own)
     distributions = importlib.metadata.packages_distributions()
-    for package in packages:
+    for package in {"sklearn", "numpy", "joblib"} | packages:
         for distribution in distributions.get(package, ()):
             versions[distribution.lower()] = importlib.metadata.version(distribution)
     return dict(sorted(versions.items()))

@@ -33,6 +33,27 @@ def encoded_columns(estimator: Any, names: Sequence[str]) -> dict[str, Encoded]:
     return found
 
 
+def used_columns(estimator: Any, names: Sequence[str]) -> list[str]:
+    """``names`` without those that a ColumnTransformer at the very start drops: nobody need send them."""
+    first = _first_part(estimator)
+    if not hasattr(first, "transformers_"):
+        return list(names)
+    used: set[str] = set()
+    for _, transformer, selected in first.transformers_:
+        if not (isinstance(transformer, str) and transformer == "drop"):
+            used.update(_selected(selected, list(names)))
+    return [name for name in names if name in used]
+
+
+def _first_part(estimator: Any) -> Any:
+    if hasattr(estimator, "best_estimator_"):
+        return _first_part(estimator.best_estimator_)
+    if hasattr(estimator, "steps"):
+        steps = [step for _, step in estimator.steps if step is not None and not isinstance(step, str)]
+        return _first_part(steps[0]) if steps else estimator
+    return estimator
+
+
 def _walk(part: Any, names: list[str], found: dict[str, Encoded]) -> None:
     if hasattr(part, "best_estimator_"):
         _walk(part.best_estimator_, names, found)
