@@ -55,8 +55,7 @@ def to_numbers(text: pa.Array, null_values: Sequence[str], decimal: str) -> tupl
     plain = pc.if_else(pc.and_(good, pc.invert(missing)), plain, pa.scalar(None, pa.string()))
     if decimal != ".":
         plain = pc.replace_substring(plain, decimal, ".")
-    bad = pc.invert(pc.or_(good, missing))
-    return plain.cast(pa.float64()), bad
+    return plain.cast(pa.float64()), pc.invert(pc.or_kleene(good, missing))
 
 
 def to_booleans(text: pa.Array, null_values: Sequence[str]) -> tuple[pa.Array, pa.Array]:
@@ -77,4 +76,4 @@ def empty_to_null(text: Any) -> Any:
 
 
 def _missing(text: pa.Array, null_values: Sequence[str]) -> pa.Array:
-    return pc.is_in(text, value_set=pa.array(["", *null_values]))
+    return pc.is_in(text, value_set=pa.array([None, "", *null_values], pa.string()))

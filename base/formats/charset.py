@@ -26,7 +26,7 @@ def other_than_utf8(charset: str | None) -> str | None:
         return None
     try:
         name = codecs.lookup(charset).name
-        b"".decode(name)  # refuses codecs that do not make text, like zlib
+        "a".encode(name)  # refuses codecs that do not stand for text, like zlib
     except (LookupError, ValueError):
         name = "undefined"
     if name in _NOT_CHARSETS:

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from base.formats.records import Dialect, Offsets, RecordEnds
 from base.formats.types import VALUE_SHOWN, RowProblem, shown
@@ -51,7 +50,7 @@ def row_problems(
     data: bytes, dialect: Dialect, ragged: list[RaggedRow], cells: list[BadCells], *, blank_rows: bool
 ) -> list[RowProblem]:
     """Problems in the order of rows, then columns. The masks of ``cells`` leave out the ragged rows."""
-    found = [np.flatnonzero(pc.fill_null(cell.broken, False).to_numpy()) for cell in cells]
+    found = [np.flatnonzero(cell.broken.to_numpy()) for cell in cells]
     if not ragged and not any(rows.size for rows in found):
         return []
     ends = RecordEnds(data, dialect, final=True)

@@ -6,7 +6,6 @@ line, is read one line at a time (`jsonl_lines`), which also tells the bad cells
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -46,14 +45,13 @@ def sniff(head: bytes, options: CsvOptions, *, final: bool) -> InputShape:
     if not lines:
         raise InputRefused("unknown_format", f"the first line of JSON is longer than {len(head)} bytes")
     kinds: dict[str, Counter[ColumnKind]] = {}
-    records = [record for line in lines if (record := _record(line)) is not None]
-    for record in records:
-        for name, value in record.items():
+    for line in lines:
+        for name, value in _record(line).items():
             kinds.setdefault(name, Counter())[kind_of(value)] += 1
-    if not records:
+    if not kinds:
         raise InputRefused(
             "unknown_format",
-            "the text starts like JSON, but no line is a JSON object; JSON Lines has one whole object per line",
+            "the text starts like JSON, but no line is an object; JSON Lines has one object per line",
         )
     if len(kinds) > MAX_COLUMNS:
         message = f"the file has {len(kinds)} keys; at most {MAX_COLUMNS} are read"
@@ -155,12 +153,12 @@ def _lines(head: bytes, final: bool) -> Iterator[bytes]:
     return (line for line in whole if line.strip())
 
 
-def _record(line: bytes) -> dict[str, Any] | None:
+def _record(line: bytes) -> dict[str, Any]:
     try:
         record = parse_line(line)
-    except (json.JSONDecodeError, RecursionError, ValueError):
-        return None
-    return record if isinstance(record, dict) else None
+    except (RecursionError, ValueError):
+        return {}  # a bad line is a row error, found when its row is read
+    return record if isinstance(record, dict) else {}
 
 
 def _kind(counts: Counter[ColumnKind]) -> ColumnKind:

@@ -98,7 +98,8 @@ def _read_row(content: bytes, row: int, line: int, cells: list[Cell]) -> Iterato
         except BadValue as bad:
             out.append(None)
             if name not in seen:
-                yield RowProblem(row, line, name, _shown(value), bad.code, bad.message)
+                stood = value if isinstance(value, str) else _shown(value)
+                yield RowProblem(row, line, name, _encodable(shown(stood)), bad.code, bad.message)
             seen.add(name)
 
 
@@ -174,7 +175,9 @@ def _literal(value: NotJson) -> str:
 
 
 def _shown(value: Any) -> str:
-    """A value as a problem shows it: its JSON text, cut, and always encodable."""
-    if isinstance(value, str):
-        return shown(value).encode("utf-8", "replace").decode()
-    return shown(_compact(value)).encode("utf-8", "replace").decode()
+    """A value as a message shows it: its JSON text, cut, and always encodable."""
+    return _encodable(shown(value.literal if isinstance(value, NotJson) else _compact(value)))
+
+
+def _encodable(value: str) -> str:
+    return value.encode("utf-8", "replace").decode()

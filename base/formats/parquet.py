@@ -167,7 +167,7 @@ def _check_limits(metadata: Any, schema: pa.Schema) -> None:
     if repeated:
         raise InputRefused(
             "duplicate_column",
-            f"the file has {', '.join(map(repr, repeated[:5]))} more than once; give each column its own name",
+            f"the file has {', '.join(map(repr, repeated[:5]))} twice; give each column its own name",
             [{"code": "duplicate_column", "column": name} for name in repeated[:20]],
         )
 
