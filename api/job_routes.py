@@ -56,7 +56,7 @@ def _submit() -> Response:
         if form:
             name, fields = uploads.read_form(request, upload)
         else:
-            uploads.read_raw(request, upload)
+            name = uploads.read_raw(request, upload)
         upload.finish()
         options = parse_options(uploads.options_of(query, fields))
         return _decide(upload, options, name)

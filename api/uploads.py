@@ -13,6 +13,7 @@ from typing import IO, Any
 from flask import Request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.formparser import MultiPartParser
+from werkzeug.http import parse_options_header
 
 from jobs.errors import Problem
 from jobs.intake import Upload
@@ -40,10 +41,11 @@ def is_multipart(request: Request) -> bool:
     return request.mimetype == "multipart/form-data"
 
 
-def read_raw(request: Request, upload: Upload) -> None:
-    """Stream the whole body into ``upload``."""
+def read_raw(request: Request, upload: Upload) -> str:
+    """Stream the whole body into ``upload``; returns its name at the client, if one was sent."""
     while block := request.stream.read(BLOCK_BYTES):
         upload.write(block)
+    return parse_options_header(request.headers.get("Content-Disposition"))[1].get("filename", "")
 
 
 def read_form(request: Request, upload: Upload) -> tuple[str, dict[str, str]]:

@@ -101,6 +101,8 @@ def test_submit_wait_status_get_ps(folder: Path) -> None:
     job_id = run("submit", "data.csv", "-m", "wine", "--name", "nightly", "--tag", "cli").stdout.strip()
     assert run("wait", job_id, "--timeout", "60s").exit_code == 0
     assert "status    succeeded" in run("status", job_id).stdout
+    assert run("get", job_id).exit_code == 0
+    assert Path("data.scored.parquet").exists()
     assert run("get", job_id, "-o", "out.jsonl").exit_code == 0
     assert len(Path("out.jsonl").read_text().splitlines()) == ROWS
     assert run("get", job_id, "-o", "one.parquet").exit_code == 0

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from typer import Typer
 
 from rowmill.cli import app
 from rowmill.cli.exits import ExitCode
 
 PAGE = (Path(__file__).parents[3] / "docs" / "cli.md").read_text(encoding="utf-8")
-COMMANDS = [command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands]
-GROUPS = [group.name or "" for group in app.registered_groups]
 
 
-@pytest.mark.parametrize("name", COMMANDS + GROUPS)
-def test_every_command_is_documented(name: str) -> None:
-    assert f"| `rowmill {name}" in PAGE
+def commands(typer_app: Typer, prefix: str = "rowmill") -> Iterator[str]:
+    """Every command as it is typed, those of groups too."""
+    for command in typer_app.registered_commands:
+        yield f"{prefix} {command.name or getattr(command.callback, '__name__', '')}"
+    for group in typer_app.registered_groups:
+        assert group.typer_instance
+        yield from commands(group.typer_instance, f"{prefix} {group.name}")
+
+
+@pytest.mark.parametrize("command", list(commands(app)))
+def test_every_command_is_documented(command: str) -> None:
+    assert f"`{command}" in PAGE
 
 
 @pytest.mark.parametrize("code", ExitCode)
