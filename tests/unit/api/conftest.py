@@ -1,0 +1,129 @@
+"""A real app on a real data folder, with real models of every kind that the routes tell apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from apiflask import APIFlask
+from sklearn.compose import make_column_transformer
+from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, PowerTransformer, StandardScaler
+
+from api import create_app
+from base.database import Database
+from models.adding import NewVersion
+from models.manifest import ImageSpec
+from models.registry import Registry
+
+MakeApp = Callable[..., APIFlask]
+# Flask's test client, without Werkzeug's type of `json`, which may be None: a test that reads it knows better
+Client = Any
+
+
+def mixed_frame(rows: int = 60) -> pd.DataFrame:
+    """A number, a text, a truth value and a whole number a row."""
+    generator = np.random.default_rng(7)
+    return pd.DataFrame(
+        {
+            "age": generator.uniform(18, 90, rows).round(1),
+            "region": np.array(["north", "south", "west"])[np.arange(rows) % 3],
+            "member": generator.integers(0, 2, rows).astype(bool),
+            "visits": generator.integers(0, 30, rows),
+        }
+    )
+
+
+def _models(folder: Path) -> Iterator[NewVersion]:
+    def saved(name: str, estimator: object, sample: pd.DataFrame | None = None, **more: object) -> NewVersion:
+        file = folder / f"{name}.joblib"
+        joblib.dump(estimator, file)
+        if sample is not None:
+            sample.to_parquet(folder / f"{name}.parquet")
+        given = folder / f"{name}.parquet" if sample is not None else None
+        return NewVersion(name, file, sample=given, **more)  # type: ignore[arg-type]
+
+    wine, kind = load_wine(return_X_y=True, as_frame=True)
+    names = np.array(["barolo", "grignolino", "barbera"])[kind]
+    yield saved("wine", make_pipeline(StandardScaler(), LogisticRegression()).fit(wine, names), wine)
+    yield saved("wine", RandomForestClassifier(10, random_state=0).fit(wine, names), wine)
+
+    diabetes, progress = load_diabetes(return_X_y=True, as_frame=True)
+    yield saved("diabetes", LinearRegression().fit(diabetes, progress), diabetes)
+
+    flowers, species = load_iris(return_X_y=True)
+    both = np.column_stack([species, species > 0])
+    forest = RandomForestClassifier(5, random_state=0).fit(flowers, both)
+    yield saved("flowers", forest, targets=("species", "later"))
+
+    pixels, digit = load_digits(return_X_y=True)
+    spec = ImageSpec(width=8, height=8, scale=16)
+    yield saved("digits", RandomForestClassifier(10, random_state=0).fit(pixels, digit), image=spec)
+
+    mixed = mixed_frame()
+    encoded = make_column_transformer((OneHotEncoder(), ["region"]), remainder="passthrough")
+    churned = mixed["age"] + 10 * mixed["member"] > 60
+    yield saved("churn", make_pipeline(encoded, LogisticRegression(max_iter=5000)).fit(mixed, churned), mixed)
+
+    positive = pd.DataFrame({"size": np.linspace(1, 50, 40), "weight": np.linspace(2, 9, 40)})
+    power = make_pipeline(PowerTransformer("box-cox"), LinearRegression())
+    yield saved("positive", power.fit(positive, positive["size"] * 2), positive)
+
+
+@pytest.fixture(scope="session")
+def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with models in it; tests read it only."""
+    folder = tmp_path_factory.mktemp("data")
+    database = Database(f"sqlite:///{folder / 'rowmill.db'}")
+    database.upgrade()
+    registry = Registry(database, folder / "models")
+    for new in _models(tmp_path_factory.mktemp("trained")):
+        registry.add(new)
+    registry.set_alias("wine", 1, "production", "a test")
+    database.dispose()
+    return folder
+
+
+@pytest.fixture
+def make_app(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[MakeApp]:
+    """Makes an app on a data folder, with settings as the environment would give them."""
+    made: list[APIFlask] = []
+    monkeypatch.chdir(tmp_path)
+
+    def make(data_dir: Path, **settings: object) -> APIFlask:
+        for name, value in {"data_dir": data_dir, **settings}.items():
+            monkeypatch.setenv(f"ROWMILL_{name.upper()}", str(value))
+        app = create_app()
+        made.append(app)
+        return app
+
+    yield make
+    for app in made:
+        app.extensions["workshop"].close()
+
+
+@pytest.fixture(scope="session")
+def shared_app(stocked: Path) -> Iterator[APIFlask]:
+    """One app for all tests that only ask: each model is loaded once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROWMILL_DATA_DIR", str(stocked))
+        patch.setenv("ROWMILL_MAX_PREDICT_ROWS", "50")
+        patch.setenv("ROWMILL_MAX_PREDICT_BYTES", "200000")
+        patch.chdir(stocked)
+        app = create_app()
+    yield app
+    app.extensions["workshop"].close()
+
+
+@pytest.fixture
+def client(shared_app: APIFlask) -> Client:
+    """Asks the shared app."""
+    return shared_app.test_client()

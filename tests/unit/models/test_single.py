@@ -1,0 +1,155 @@
+"""Rows of a request: their shapes, where each value stood, and what is checked before a model is touched."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from models.manifest import ColumnSpec, ImageSpec, Manifest, Signature, StoredFile, Target
+from models.payload import PayloadRefused, image_rows, pointer, read_rows, reference_in
+from models.single import MAX_IMAGE_NUMBERS, model_input
+
+AGE = ColumnSpec(name="age", kind="number", dtype="float64", accepts_null=False, accepts_infinite=False)
+CITY = ColumnSpec(name="home/city~", kind="string", dtype="string")
+MEMBER = ColumnSpec(name="member", kind="boolean", dtype="bool")
+
+
+def manifest(*columns: ColumnSpec, image: ImageSpec | None = None) -> Manifest:
+    """A version that was never trained: only its signature matters here."""
+    signature = Signature(
+        kind="image" if image else "table", named=True, input="frame", columns=columns, image=image
+    )
+    return Manifest(
+        name="people",
+        version=2,
+        sha256="0" * 64,
+        created_at="2026-01-01T00:00:00Z",
+        task="regression",
+        estimator="made.Up",
+        artefact=StoredFile(file="model.joblib", sha256="0" * 64, bytes=1, source="m.joblib"),
+        signature=signature,
+        targets=(Target(name=None),),
+        has_probabilities=False,
+        labels_from_probabilities=False,
+        row_cost_seconds=1e-6,
+    )
+
+
+PEOPLE = manifest(AGE, CITY, MEMBER)
+NAMES = PEOPLE.signature.names
+
+
+def table(body: Any) -> pa.Table:
+    """What the model would be given."""
+    return model_input(PEOPLE, read_rows(body, NAMES, 100))
+
+
+def refusal(body: Any, of: Manifest = PEOPLE) -> dict[str, str]:
+    """Codes by pointer."""
+    with pytest.raises(PayloadRefused) as refused:
+        model_input(of, read_rows(body, of.signature.names, 100))
+    return {error["pointer"]: error["code"] for error in refused.value.errors}
+
+
+def test_values_become_columns_of_their_kind_in_the_order_of_the_model() -> None:
+    rows = [
+        {"member": True, "age": 40, "home/city~": "Örebro"},
+        [2**60, None, None],
+    ]
+    found = table({"instances": rows})
+    assert found.column_names == list(NAMES)
+    assert found.schema.types == [pa.float64(), pa.string(), pa.bool_()]
+    assert found.to_pylist() == [
+        {"age": 40.0, "home/city~": "Örebro", "member": True},
+        {"age": float(2**60), "home/city~": None, "member": None},
+    ]
+
+
+def test_pointers_escape_what_json_pointers_escape() -> None:
+    assert refusal({"features": {"age": 1, "home/city~": 5, "member": True}}) == {
+        "/features/home~1city~0": "wrong_type"
+    }
+    assert pointer("a", 0, None, "~/") == "/a/0/~0~1"
+
+
+def test_a_value_with_a_problem_is_told_once_and_others_still_checked() -> None:
+    rows = [
+        {"age": "x", "home/city~": "\ud800", "member": 0},
+        {"age": None, "home/city~": "a", "member": None},
+    ]
+    assert refusal({"instances": rows}) == {
+        "/instances/0/age": "wrong_type",
+        "/instances/0/home~1city~0": "invalid_text",
+        "/instances/0/member": "wrong_type",
+        "/instances/1/age": "missing_value",
+    }
+
+
+def test_columns_that_a_frame_lacks_are_told_once_not_per_row() -> None:
+    split = {"columns": ["age", "member", "zip"], "data": [[1, True, 2]] * 5}
+    assert refusal({"dataframe_split": split}) == {
+        "/dataframe_split/columns": "missing_field",
+        "/dataframe_split/data/0/2": "unknown_field",
+        **{f"/dataframe_split/data/{row}/2": "unknown_field" for row in range(1, 5)},
+    }
+
+
+@pytest.mark.parametrize(
+    ("body", "single"),
+    [
+        ({"features": [1, "a", True]}, True),
+        ({"age": 1, "home/city~": "a", "member": True}, True),
+        ({"instances": [[1, "a", True]]}, False),
+        ({"inputs": {"age": [1], "home/city~": ["a"], "member": [True]}}, False),
+    ],
+)
+def test_one_row_in_a_list_is_still_a_list(body: Any, single: bool) -> None:
+    assert read_rows(body, NAMES, 100).single is single
+
+
+def test_a_model_is_named_beside_rows_only() -> None:
+    assert reference_in({"model": "wine", "features": {}}) == "wine"
+    assert reference_in({"model": "corolla", "km": 5}) is None
+    assert reference_in([1]) is None
+    assert read_rows({"model": "wine@3", "data": [[1]]}, NAMES, 100).model == "wine@3"
+
+
+def test_the_limit_counts_rows_in_every_list() -> None:
+    for body in (
+        {"instances": [[1]] * 101},
+        {"inputs": {"age": [1] * 101}},
+        {"dataframe_split": {"columns": ["age"], "data": [[1]] * 101}},
+    ):
+        with pytest.raises(PayloadRefused, match="101 rows") as refused:
+            read_rows(body, NAMES, 100)
+        assert refused.value.code == "too_many_rows"
+
+
+def test_an_image_model_takes_nothing_but_images() -> None:
+    tiny = manifest(image=ImageSpec(width=2, height=2))
+    assert refusal({"features": [0, 1, 2, 3]}, tiny) == {"/features": "wrong_type"}
+    assert refusal({"instances": [{"image": "AA=="}, {"picture": "AA=="}]}, tiny) == {
+        "/instances/0/image": "image_unreadable",
+        "/instances/1": "wrong_type",
+    }
+    with pytest.raises(PayloadRefused) as refused:
+        model_input(tiny, image_rows(b"GIF89a"))
+    assert refused.value.errors[0]["pointer"] == "/image"
+
+
+def test_images_are_counted_by_the_memory_they_take() -> None:
+    large = ImageSpec(width=4096, height=2048)
+    rows = [{"image": ""}] * (MAX_IMAGE_NUMBERS // large.features + 1)
+    with pytest.raises(PayloadRefused) as refused:
+        model_input(manifest(image=large), read_rows({"instances": rows}, (), 100))
+    assert refused.value.code == "too_many_rows"
+
+
+def test_whole_numbers_of_any_size_are_numbers_or_refused() -> None:
+    good = {"age": -(10**300), "home/city~": "", "member": False}
+    assert table(good).column("age").to_pylist() == [float(-(10**300))]
+    assert refusal(good | {"age": 10**309}) == {"/age": "infinite_value"}
+    assert np.isfinite(table(good).column("age").to_numpy()).all()
