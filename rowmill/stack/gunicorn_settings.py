@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-# Imported before gunicorn forks, so that its workers share the code in memory and start at once. Nothing is opened
-# by the import: the app with its connections is made after the fork.
+# Imported before gunicorn forks, so that its workers share the code in memory and start at once. Nothing is
+# opened by the import: the app with its connections is made after the fork.
 import api  # noqa: F401
 from base.settings import Settings
 from rowmill.stack.tether import die_with_parent
