@@ -32,7 +32,8 @@ def estimator(stocked: Path, name: str, version: int = 1) -> Any:
 
 
 def wine_rows(count: int) -> list[dict[str, Any]]:
-    return WINE.iloc[:: len(WINE) // count][:count].to_dict("records")
+    rows: list[dict[str, Any]] = WINE.iloc[:: len(WINE) // count][:count].to_dict("records")
+    return rows
 
 
 def test_one_row_is_answered_as_the_estimator_answers_it(client: Client, stocked: Path) -> None:
@@ -152,7 +153,7 @@ def test_a_column_may_have_the_name_of_a_shape(make_app: MakeApp, tmp_path: Path
     workshop = app.extensions["workshop"]
     workshop.database.upgrade()
     workshop.registry.add(NewVersion("odd", tmp_path / "odd.joblib"))
-    client = app.test_client()
+    client: Client = app.test_client()
     bare = client.post("/predict?model=odd", json={"data": 1.5, "model": 2})
     wrapped = client.post("/predict", json={"model": "odd", "data": [{"data": 1.5, "model": 2}]})
     assert bare.json["prediction"] == wrapped.json["predictions"][0]["prediction"]
