@@ -17,6 +17,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 # Bytes that text does not hold: C0 controls except tab, newline, form feed, return and escape.
+_STRAY_CONTROLS = 8  # so many in a small file are dirt, not a sign that it is something else
 _CONTROLS = np.array([code < 32 and code not in {9, 10, 12, 13, 27} for code in range(256)])
 
 
@@ -64,7 +65,7 @@ def utf8_head(head: bytes, charset: str | None, *, final: bool) -> bytes:
     if codec is not None:
         return Transcoder(codec).feed(head, final=final)
     _refuse_wide_text(head)
-    if _CONTROLS[np.frombuffer(head, np.uint8)].mean() > 0.01:
+    if _CONTROLS[np.frombuffer(head, np.uint8)].sum() > max(_STRAY_CONTROLS, len(head) / 100):
         raise InputRefused(
             "unknown_format",
             "the file is neither text nor a format known here; send CSV, JSON Lines, Parquet or a zip",

@@ -140,11 +140,13 @@ def _one_object_a_line(data: bytes, starts: Offsets) -> bool:
     Also keeps a block that begins with ``null`` from the parser, which it would crash.
     """
     codes = np.frombuffer(data, np.uint8)
+    if (codes[starts] != ord("{")).any():
+        return False
     ends = np.append(starts[1:], len(data)) - 1
     ends[-1] += 0 if data.endswith(b"\n") else 1
     last = codes[ends - 1]
     last = np.where(last == ord("\r"), codes[ends - 2], last)
-    return bool((codes[starts] == ord("{")).all() and (last == ord("}")).all())
+    return bool((last == ord("}")).all())
 
 
 def _lines(head: bytes, final: bool) -> Iterator[bytes]:

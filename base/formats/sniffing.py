@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -63,10 +64,10 @@ def looks_newline_stripped(head: bytes) -> bool:
     body = head.removeprefix(BOM).strip()
     if b"\n" in body or b"\r" in body:
         return False
+    if body.startswith(b"{"):
+        return _several_objects(body)
     if len(body) >= _ONE_LINE or b"%0A" in body or b"%0a" in body:
         return True
-    if body.startswith(b"{"):
-        return re.search(rb"\}\s*\{", body) is not None
     fields = re.split(rb"[,;\t|]", body)
     numbers = [_NUMBER.match(field.strip()) is not None for field in fields]
     return len(fields) > 2 and not numbers[0] and any(numbers)
@@ -77,6 +78,16 @@ def newlines_stripped() -> InputRefused:
         "newlines_stripped",
         "the text has no newline: curl -d @file strips them; use curl --data-binary @file or curl -T file",
     )
+
+
+def _several_objects(body: bytes) -> bool:
+    """Whether a second JSON object begins where the first ends."""
+    text = body.decode("utf-8", "replace")
+    try:
+        _, stop = json.JSONDecoder().raw_decode(text)
+    except (ValueError, RecursionError):
+        return False
+    return text[stop:].lstrip().startswith("{")
 
 
 def _sniff_text(head: bytes, options: CsvOptions, *, final: bool) -> InputShape:
