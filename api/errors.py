@@ -9,7 +9,7 @@ from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
 from flask import Response, g, json, request
 from sqlalchemy.exc import OperationalError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 
 from base.formats import InputRefused
 from jobs.errors import Problem
@@ -90,6 +90,8 @@ def _http(error: HTTPException | HTTPError) -> Response:
         text = f"There is nothing at {request.path}. GET / lists where to begin."
     name = "not_found" if status == 404 else str(getattr(error, "name", "error")).lower().replace(" ", "_")
     answer = problem(status, name, text)
+    if isinstance(error, RequestedRangeNotSatisfiable):
+        answer.headers["Content-Range"] = f"bytes */{error.length}"
     allowed = getattr(error, "valid_methods", None)
     if allowed:
         answer.headers["Allow"] = ", ".join(allowed)

@@ -1,0 +1,107 @@
+"""Killed processes and a wiped Redis in mid-job: the result is complete and exact, each row once."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+import redis
+
+from base.settings import Settings
+from rowmill.stack import Stack
+from tests.e2e.conftest import Example, add_examples
+from tests.e2e.serving import result, submit, wait
+from tests.waiting import wait_until
+
+ROWS = 150_000
+
+
+@pytest.fixture(scope="module")
+def wounded(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Stack]:
+    """A stack that may be hurt, with leases so short that nothing takes long to recover."""
+    settings = Settings(
+        data_dir=tmp_path_factory.mktemp("faults"),
+        port=0,
+        flower_port=0,
+        lease_seconds=2,
+        heartbeat_seconds=0.4,
+        caretaker_seconds=0.3,
+        retry_seconds=0.1,
+        max_attempts=20,
+    )
+    with Stack(settings, only={"redis", "api", "worker", "caretaker"}) as running:
+        add_examples(running.settings, trained)
+        yield running
+
+
+def kill_pool_processes(stack: Stack) -> None:
+    for process in psutil.Process(stack.pids["worker"]).children():
+        process.kill()
+
+
+def kill_worker(stack: Stack) -> None:
+    os.kill(stack.pids["worker"], signal.SIGKILL)
+
+
+def wipe_redis(stack: Stack) -> None:
+    client = redis.Redis.from_url(stack.settings.redis_url.replace("redis+socket://", "unix://"))
+    client.flushall()
+    client.close()
+
+
+def kill_redis(stack: Stack) -> None:
+    os.kill(stack.pids["redis"], signal.SIGKILL)
+
+
+def kill_caretaker(stack: Stack) -> None:
+    os.kill(stack.pids["caretaker"], signal.SIGKILL)
+
+
+def kill_everything(stack: Stack) -> None:
+    for pid in list(stack.pids.values()):
+        os.kill(pid, signal.SIGKILL)
+
+
+def look(stack: Stack, job_id: str) -> dict[str, Any]:
+    """The job, as soon as the API answers."""
+
+    def ask() -> dict[str, Any] | None:
+        try:
+            answer = httpx.get(f"{stack.url}/jobs/{job_id}", timeout=10)
+        except httpx.TransportError:
+            return None  # the API may just have been killed
+        job: dict[str, Any] | None = answer.json() if answer.status_code == 200 else None
+        return job
+
+    return wait_until(ask, "the API answers", 30) or {}
+
+
+@pytest.mark.parametrize(
+    "hurt", [kill_pool_processes, kill_worker, wipe_redis, kill_redis, kill_caretaker, kill_everything]
+)
+def test_a_job_survives(wounded: Stack, examples: dict[str, Example], hurt: Callable[[Stack], None]) -> None:
+    example = examples["wine"]
+    rows = example.rows.sample(ROWS, replace=True, random_state=11, ignore_index=True)
+    rows.insert(0, "id", np.arange(ROWS))
+    answer = submit(wounded.url, rows.to_csv(index=False).encode(), model="wine", keep="id", chunk_rows=3000)
+    job_id = answer.json()["id"]
+    for share in (10, 25):
+        wait_until(lambda share=share: look(wounded, job_id)["chunks"]["done"] >= share, f"{share} done", 60)
+        hurt(wounded)
+    wait_until(lambda: look(wounded, job_id)["done"], "the job ends", 90)
+    job = wait(wounded.url, job_id)
+    assert job["status"] == "succeeded", job["error"]
+    scored = result(wounded.url, job).to_pandas()
+    assert scored["id"].tolist() == [str(number) for number in range(ROWS)]
+    expected = example.estimator.predict(rows.drop(columns="id"))  # type: ignore[attr-defined]
+    pd.testing.assert_series_equal(
+        scored["prediction"], pd.Series(expected, name="prediction"), check_dtype=False
+    )
