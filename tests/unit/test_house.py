@@ -1,0 +1,34 @@
+"""Rules of the house that no linter checks."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+ROOMS = ("api", "base", "jobs", "models", "rowmill", "workers")
+# The settings read the environment; the launcher hands it on to its children.
+MAY_SEE_THE_ENVIRONMENT = {"base/settings.py", "rowmill/stack/programs.py"}
+
+SOURCES = [
+    ROOT / "celeryconfig.py",
+    *(path for room in ROOMS for path in sorted((ROOT / room).rglob("*.py"))),
+]
+
+
+def test_the_rooms_are_found() -> None:
+    assert {path.relative_to(ROOT).parts[0] for path in SOURCES} == {*ROOMS, "celeryconfig.py"}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_only_the_settings_read_the_environment(path: Path) -> None:
+    if str(path.relative_to(ROOT)) in MAY_SEE_THE_ENVIRONMENT:
+        return
+    tree = ast.walk(ast.parse(path.read_text()))
+    used = {ast.unparse(node) for node in tree if isinstance(node, (ast.Attribute, ast.ImportFrom))}
+    assert not used & {"os.environ", "os.environb", "os.getenv"}
+    assert not any(text.startswith("from os import") for text in used), (
+        "say os.name, so that this test sees it"
+    )
