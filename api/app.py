@@ -6,7 +6,7 @@ from apiflask import APIFlask
 from flask import Response, g, request
 from uuid6 import uuid7
 
-from api import errors, health, job_routes, model_routes, pages, predict_routes, result_routes
+from api import errors, health, job_routes, model_routes, openapi, pages, predict_routes, result_routes
 from base import logs
 from base.settings import Settings
 from jobs.workshop import Workshop
@@ -17,7 +17,7 @@ def create_app() -> APIFlask:
     settings = Settings()
     logs.configure(settings.log_format, settings.log_level)
     app = APIFlask(__name__, title="Rowmill", version="0.1.0", docs_path=None)
-    app.config["OPENAPI_VERSION"] = "3.1.0"
+    openapi.register(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["workshop"] = Workshop.open(settings, worker="api")
     app.before_request(_name_request)

@@ -26,7 +26,7 @@ Check = Callable[[], str | None]
 
 
 @blueprint.get("/healthz")
-@blueprint.get("/health")
+@blueprint.get("/health", endpoint="health")
 @blueprint.doc(summary="Is this process alive?", responses=[200])
 def healthz() -> Response:
     """`model_loaded` tells whether there is a model to predict with; it is loaded when it is first used."""

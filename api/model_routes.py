@@ -15,13 +15,6 @@ from models.registry import PRODUCTION
 
 blueprint = APIBlueprint("models", __name__, tag="Models")
 
-_REFERENCE = {
-    "name": "reference",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string", "examples": ["wine", "wine@3", "wine@production"]},
-}
-
 
 @blueprint.get("/models")
 @blueprint.doc(summary="List models", responses={200: "All models by name"})

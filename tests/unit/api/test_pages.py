@@ -130,6 +130,13 @@ def test_the_api_is_described(client: Client) -> None:
         (operation,) = described["paths"][path].values()
         assert operation["summary"]
         assert all(answer["description"] for answer in operation["responses"].values())
+    for path, operations in described["paths"].items():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                assert status < "400" or list(answer["content"]) == ["application/problem+json"], path
+    names = [o["operationId"] for operations in described["paths"].values() for o in operations.values()]
+    assert len(set(names)) == len(names)
+    assert described["paths"]["/models/{reference}"]["get"]["description"].startswith("`wine` is")
     predict = described["paths"]["/predict"]["post"]
     assert set(predict["requestBody"]["content"]) == {"application/json", "multipart/form-data"}
     assert {"200", "400", "404", "413", "422"} <= set(predict["responses"])
