@@ -104,5 +104,5 @@ def _commands(manifest: Manifest) -> dict[str, str]:
     commands = {"score_a_file": shlex.join(["curl", "-T", "data.csv", submit])}
     if manifest.example and len(manifest.example) <= MAX_EXAMPLE_COLUMNS:
         body = json.dumps({"model": manifest.name, "features": manifest.example}, ensure_ascii=False)
-        commands["predict"] = shlex.join(["curl", "--json", body, predict])
+        commands["predict"] = shlex.join(["curl", "-d", body, predict])
     return commands

@@ -75,7 +75,7 @@ def test_the_lines_to_copy_have_this_host_and_work(make_app: MakeApp, stocked: P
     ]  # fmt: skip
     curl, _, body, url = shlex.split(commands["predict"])
     assert (curl, url) == ("curl", "https://scores.example:8443/predict")
-    answer = client.post("/predict", data=body)
+    answer = client.post("/predict", data=body, content_type="application/x-www-form-urlencoded")
     assert answer.json["model"] == {"name": "wine", "version": 1}
 
 
