@@ -35,7 +35,7 @@ def encoded_columns(estimator: Any, names: Sequence[str]) -> dict[str, Encoded]:
 
 def used_columns(estimator: Any, names: Sequence[str]) -> list[str]:
     """``names`` without those that a ColumnTransformer at the very start drops: nobody need send them."""
-    first = _first_part(estimator)
+    first = first_part(estimator)
     if not hasattr(first, "transformers_"):
         return list(names)
     used: set[str] = set()
@@ -45,12 +45,13 @@ def used_columns(estimator: Any, names: Sequence[str]) -> list[str]:
     return [name for name in names if name in used]
 
 
-def _first_part(estimator: Any) -> Any:
+def first_part(estimator: Any) -> Any:
+    """The step that sees the raw input."""
     if hasattr(estimator, "best_estimator_"):
-        return _first_part(estimator.best_estimator_)
+        return first_part(estimator.best_estimator_)
     if hasattr(estimator, "steps"):
         steps = [step for _, step in estimator.steps if step is not None and not isinstance(step, str)]
-        return _first_part(steps[0]) if steps else estimator
+        return first_part(steps[0]) if steps else estimator
     return estimator
 
 

@@ -44,10 +44,8 @@ def run(estimator: Any, data: Any) -> Answer:
             for each in (probabilities if isinstance(probabilities, list) else [probabilities])
         ]
     if any(len(each) != len(data) for each in answer):
-        raise SignatureRefused(
-            "unsupported_input",
-            f"The model answered {len(data)} rows with {len(answer[0])}. If its first step reads raw text, "
-            "put it in a ColumnTransformer that names the text column, and train again.",
+        raise ArtefactRefused(
+            "unexpected_output", f"The model answered {len(data)} rows with {len(answer[0])}."
         )
     return answer
 
@@ -86,7 +84,7 @@ def runnable(estimator: Any, draft: Signature, table: pa.Table) -> Signature:
             raise ArtefactRefused(
                 "not_fitted", "The model is not fitted: call fit before joblib.dump, and add it again."
             ) from not_fitted
-        except SignatureRefused:
+        except ArtefactRefused:
             raise
         except Exception as failure:  # noqa: BLE001 - the estimator's own, raised again below
             error = error or failure

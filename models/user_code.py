@@ -114,7 +114,7 @@ class _Finder(MetaPathFinder):
 def _copy(source: Path, target: Path) -> None:
     try:
         if source.is_dir():
-            _check_size(sum(path.stat().st_size for path in source.rglob("*.py")), source)
+            _check_size(sum(path.stat().st_size for path in source.rglob("*") if path.is_file()), source)
             place = target / source.resolve().name if (source / "__init__.py").exists() else target
             shutil.copytree(source, place, ignore=shutil.ignore_patterns(*_IGNORED))
         else:

@@ -212,7 +212,7 @@ def test_trees_get_32_bits_and_pipelines_64(tmp_path: Path) -> None:
     assert pipeline.manifest.signature.dtype == "float64"
 
 
-class Contrary(ClassifierMixin, BaseEstimator):
+class Contrary(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
     """Predicts the class it holds least likely: legal, if odd."""
 
     def fit(self, features: Any, labels: Any) -> Contrary:

@@ -1,0 +1,78 @@
+"""The example scripts run, and their models answer here as they do in process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from models.images import decode_image
+from models.manifest import ImageSpec
+from tests.unit.models.making import added_file, table_of
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+
+
+def run(script: str, *arguments: object) -> str:
+    command = [sys.executable, str(EXAMPLES / script), *map(str, arguments)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "target", "labels"),
+    [
+        ("wine", "cultivar", None),
+        ("breast_cancer", "diagnosis", {"0": "malignant", "1": "benign"}),
+        ("diabetes", "progression", None),
+        ("mixed", "cultivar", None),
+    ],
+)
+def test_tables(tmp_path: Path, name: str, target: str, labels: Any) -> None:
+    out = tmp_path / "out"
+    assert f"{name}: " in run(f"train_{name}.py", out)
+    sample = out / f"{name}.sample.csv"
+    model = added_file(tmp_path, out / f"{name}.joblib", sample=sample, targets=[target], labels=labels)
+    estimator = joblib.load(out / f"{name}.joblib")
+    rows = pd.read_csv(sample).drop(columns=target)
+    given = rows if hasattr(estimator, "feature_names_in_") else rows.to_numpy()
+    answer = model.score(table_of(rows))
+    predicted = estimator.predict(given).tolist()
+    if labels:
+        predicted = [labels[str(label)] for label in predicted]
+    assert answer["prediction"].to_pylist() == predicted
+    if hasattr(estimator, "predict_proba"):
+        found = np.column_stack([answer[column].to_numpy() for column in answer.column_names[1:]])
+        tolerance = 0 if name == "wine" else 1e-12
+        assert np.allclose(found, estimator.predict_proba(given), rtol=0, atol=tolerance)
+
+
+def test_digits(tmp_path: Path) -> None:
+    run("train_digits.py", tmp_path)
+    spec = ImageSpec(width=8, height=8, mode="L", scale=16)
+    with zipfile.ZipFile(tmp_path / "digits.zip") as archive:
+        pixels = np.array([decode_image(archive.read(name), spec) for name in archive.namelist()])
+    assert pixels.shape == (1797, 64)
+    model = added_file(tmp_path, tmp_path / "digits.joblib", image=spec)
+    expected = joblib.load(tmp_path / "digits.joblib").predict(pixels)
+    assert model.score(pixels)["prediction"].to_pylist() == expected.tolist()
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_make_data_gives_the_same_rows_every_time(tmp_path: Path, suffix: str) -> None:
+    sample = tmp_path / "sample.csv"
+    sample.write_text("a,b,target\n1.5,x,0\n2.5,,1\n")
+    outputs = [tmp_path / f"{number}.{suffix}" for number in (1, 2)]
+    for output in outputs:
+        run("make_data.py", sample, output, "--rows", 250_000, "--drop", "target")
+    assert outputs[0].read_bytes() == outputs[1].read_bytes()
+    frame = pd.read_csv(outputs[0]) if suffix == "csv" else pq.read_table(outputs[0]).to_pandas()
+    assert list(frame.columns) == ["id", "a", "b"]
+    assert frame["id"].tolist() == list(range(250_000))

@@ -1,0 +1,123 @@
+"""`rowmill models`: what it prints, where, and how it ends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import joblib
+import pytest
+from sklearn.datasets import load_wine
+from sklearn.naive_bayes import GaussianNB
+from typer.testing import CliRunner, Result
+
+from rowmill.cli.models_commands import app
+
+WINE, KIND = load_wine(return_X_y=True, as_frame=True)
+
+
+@pytest.fixture(autouse=True)
+def data_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ROWMILL_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.delenv("ROWMILL_DATABASE_URL", raising=False)
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "wine.joblib"
+    joblib.dump(GaussianNB().fit(WINE.to_numpy(), KIND), path)
+    return path
+
+
+def models(*arguments: object) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def test_add_prints_the_reference_alone_on_stdout(file: Path) -> None:
+    result = models("add", "wine", file)
+    assert (result.exit_code, result.stdout) == (0, "wine@1\n")
+    assert "GaussianNB, 13 columns (x0, x1, x2, x3, …) -> 3 classes (0, 1, 2)" in result.stderr
+
+
+def test_every_option_of_add_reaches_the_manifest(file: Path, tmp_path: Path, data_dir: Path) -> None:
+    sample = tmp_path / "sample.csv"
+    WINE.assign(kind=KIND).to_csv(sample, index=False)
+    (tmp_path / "unused.py").write_text("")
+    options: list[object] = ["--sample", sample, "--target", "kind", "--labels", "0=a,1=b,2=c"]
+    options += ["--columns", ",".join(WINE.columns), "--meta", "k=v", "--meta", "owner=me", "--data", sample]
+    options += ["--revision", "abc", "--code", tmp_path / "unused.py", "--json"]
+    result = models("add", "wine", file, *options)
+    manifest = json.loads(result.stdout)
+    assert [column["name"] for column in manifest["signature"]["columns"]] == list(WINE.columns)
+    assert manifest["targets"] == [{"name": "kind", "classes": ["a", "b", "c"], "label_type": "string"}]
+    assert manifest["meta"] == {"k": "v", "owner": "me"}
+    assert (manifest["revision"], manifest["data_file"]) == ("abc", "sample.csv")
+    assert manifest["code"]["modules"] == ["unused"]
+    assert (data_dir / "models" / "wine" / "1" / "code" / "unused.py").exists()
+
+
+def test_image_options_are_kept(tmp_path: Path) -> None:
+    joblib.dump(GaussianNB().fit(WINE.iloc[:, :12].to_numpy(), KIND), tmp_path / "m.joblib")
+    arguments = ["--image", "2x2", "--mode", "RGB", "--scale", "16", "--json"]
+    result = models("add", "picture", tmp_path / "m.joblib", *arguments)
+    image = json.loads(result.stdout)["signature"]["image"]
+    assert image == {"width": 2, "height": 2, "mode": "RGB", "scale": 16.0, "resample": "box"}
+    assert "images 2x2 RGB, 0 to 16" in models("show", "picture").stdout
+
+
+def test_ls_and_show_tell_versions_and_aliases(file: Path) -> None:
+    assert models("ls").stdout == ""
+    assert "rowmill models add" in models("ls").stderr
+    models("add", "wine", file)
+    models("add", "wine", file)
+    assert models("alias", "wine@1", "production").exit_code == 0
+    header, first, second = models("ls").stdout.splitlines()
+    assert header.split() == ["VERSION", "ALIASES", "TASK", "ESTIMATOR", "ADDED"]
+    assert first.split()[:4] == ["wine@1", "production", "classification", "GaussianNB"]
+    assert second.split()[:2] == ["wine@2", "-"]
+    documents = [json.loads(line) for line in models("ls", "--json").stdout.splitlines()]
+    assert [(each["version"], each["aliases"]) for each in documents] == [(1, ["production"]), (2, [])]
+    assert json.loads(models("show", "wine", "--json").stdout)["version"] == 1
+    shown = models("show", "wine@2").stdout
+    assert "sklearn.naive_bayes.GaussianNB (classification)" in shown
+    assert "missing, infinite" in shown
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["show", "nope"], "unknown_model"),
+        (["add", "Wine", "nope.joblib"], "invalid_name"),
+        (["add", "wine", "nope.joblib"], "nope.joblib cannot be copied: No such file or directory"),
+        (["alias", "wine@1", "production"], "unknown_model"),
+    ],
+)
+def test_a_refusal_is_one_line_on_stderr(arguments: list[str], words: str) -> None:
+    result = models(*arguments)
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--labels", "negative"),
+        ("--columns", "a,,b"),
+        ("--columns", "a,a"),
+        ("--meta", "k"),
+        ("--image", "8"),
+        ("--image", "0x8"),
+    ],
+)
+def test_an_option_of_the_wrong_form_is_a_usage_error(file: Path, option: str, value: str) -> None:
+    result = models("add", "wine", file, option, value)
+    assert result.exit_code == 2
+    assert value in result.stderr
+
+
+def test_an_image_needs_a_mode_and_a_scale_that_exist(file: Path) -> None:
+    assert models("add", "wine", file, "--image", "8x8", "--mode", "CMYK").exit_code == 2
+    assert models("add", "wine", file, "--image", "8x8", "--scale", "0").exit_code == 2
