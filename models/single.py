@@ -25,6 +25,7 @@ from models.signature import row_problems
 
 # A request with more mistakes than this is wrong as a whole; nobody reads the rest.
 MAX_ERRORS = 100
+MAX_HINTS = 20
 # Images are in memory as 64-bit numbers while a request is answered: 256 MiB.
 MAX_IMAGE_NUMBERS = 32 * 1024 * 1024
 
@@ -124,10 +125,13 @@ def _check_names(names: Sequence[str], record: dict[str, Any], row: int, problem
     known = set(names)
     strangers = [key for key in record if key not in known]
     absent = [name for name in names if name not in record]
+    # looking for the nearest name is slow, and a record with more mistakes than that has no near ones
+    near_absent, near_strangers = (names[:MAX_HINTS] for names in (absent, strangers))
     for name in absent[:MAX_ERRORS]:
-        problems.add(row, name, "missing_field", f"{name!r} is missing{_hint(name, strangers)}")
+        problems.add(row, name, "missing_field", f"{name!r} is missing{_hint(name, near_strangers)}")
     for key in strangers[:MAX_ERRORS]:
-        problems.add(row, key, "unknown_field", f"The model has no column {key[:100]!r}{_hint(key, absent)}")
+        text = f"The model has no column {key[:100]!r}{_hint(key, near_absent)}"
+        problems.add(row, key, "unknown_field", text)
 
 
 def _cell(spec: ColumnSpec, value: Any) -> tuple[Any, tuple[str, str] | None]:
@@ -207,7 +211,7 @@ def _field(values: Any, position: int, name: str) -> str | int:
 
 
 def _hint(name: str, others: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name[:100], [other[:100] for other in others[:200]], 1, 0.5)
+    near = difflib.get_close_matches(name[:100], [other[:100] for other in others], 1, 0.5)
     return f"; did you mean {near[0]!r}?" if near else "."
 
 
