@@ -19,7 +19,10 @@ from jobs.errors import Problem
 from jobs.intake import Upload
 
 BLOCK_BYTES = 1 << 20
-MAX_FIELD_BYTES = 64 << 10
+# Werkzeug holds its buffer, not only a field, to the limit of a field: a block must fit with what is left of
+# the block before it, or every file larger than the limit is refused.
+FORM_BLOCK_BYTES = 256 << 10
+MAX_FIELD_BYTES = 2 * FORM_BLOCK_BYTES
 MAX_PARTS = 100
 # A refusal reaches a client only after it has sent its body; up to this much is read for its sake.
 MAX_DRAINED_BYTES = 64 << 20
@@ -57,7 +60,7 @@ def read_form(request: Request, upload: Upload) -> tuple[str, dict[str, str]]:
     parser = MultiPartParser(
         stream_factory=sink.open,
         max_form_memory_size=MAX_FIELD_BYTES,
-        buffer_size=BLOCK_BYTES,
+        buffer_size=FORM_BLOCK_BYTES,
         max_form_parts=MAX_PARTS,
     )
     try:
