@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from base.formats import archive, charset, compression, csv_format, jsonl, parquet, text
 from base.formats.lines import row_lines
-from base.formats.records import Dialect
+from base.formats.records import JSON_LINES, Dialect
 from base.formats.sniffing import looks_newline_stripped, newlines_stripped, sniff
 from base.formats.types import (
     ChunkRows,
@@ -109,4 +109,4 @@ _READERS: dict[str, Reader] = {"csv": csv_format.read, "jsonl": jsonl.read, "par
 
 
 def _dialect(shape: InputShape) -> Dialect:
-    return jsonl.DIALECT if shape.format == "jsonl" else csv_format.dialect(shape)
+    return JSON_LINES if shape.format == "jsonl" else csv_format.dialect(shape)

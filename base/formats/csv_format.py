@@ -126,7 +126,7 @@ class CsvReader:
             text.with_gaps(pa.table(columns, schema=empty.columns.schema), gaps),
             text.with_gaps(pa.table([read[i] for i in self._keep], schema=empty.kept.schema), gaps),
             table.num_rows + len(ragged),
-            count_lines(data),
+            count_lines(data, self.dialect),
             problems,
         )
 

@@ -45,7 +45,7 @@ def sniff(head: bytes, options: CsvOptions, *, final: bool) -> InputShape:
         rows=None,
         bytes_per_row=1.0,
         data_start=bom + data_start,
-        header_lines=count_lines(head[:data_start]),
+        header_lines=count_lines(head[:data_start], Dialect(delimiter)),
         csv=options,
     )
     return _with_sample(shape, head[data_start:], final)

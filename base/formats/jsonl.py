@@ -19,7 +19,7 @@ from pyarrow import json as arrow_json
 from base.formats import text
 from base.formats.csv_format import BOM
 from base.formats.jsonl_lines import kind_of, parse_line, read_lines
-from base.formats.records import Dialect, Offsets, RecordEnds, count_lines
+from base.formats.records import JSON_LINES, Offsets, RecordEnds, count_lines
 from base.formats.types import (
     ChunkRows,
     ColumnKind,
@@ -31,7 +31,6 @@ from base.formats.types import (
     Wanted,
 )
 
-DIALECT = Dialect()
 MAX_COLUMNS = 20_000
 # Lines of the head that are looked at for the columns and their kinds.
 _SAMPLE_LINES = 1000
@@ -73,8 +72,8 @@ def read(
     """The rows of ``span``. A missing key is null."""
     reader = JsonReader(shape, wanted, keep)
     if span.rows == 1:
-        return text.unreadable_chunk(path, span, DIALECT, reader.empty())
-    pieces = [reader.read(data) for data in text.blocks(path, span, DIALECT)]
+        return text.unreadable_chunk(path, span, JSON_LINES, reader.empty())
+    pieces = [reader.read(data) for data in text.blocks(path, span, JSON_LINES)]
     return text.join(pieces, reader.empty())
 
 
@@ -93,7 +92,7 @@ class JsonReader:
 
     def read(self, data: bytes) -> ChunkRows:
         """The rows of ``data``, which holds whole lines."""
-        starts = RecordEnds(data, DIALECT, final=True).starts(blank_rows=True)
+        starts = RecordEnds(data, JSON_LINES, final=True).starts(blank_rows=True)
         table = self._parse(data) if _one_object_a_line(data, starts) else None
         if table is None or table.num_rows != len(starts):
             return read_lines(data, self._wanted, self._kept)
@@ -104,7 +103,7 @@ class JsonReader:
             pa.table(columns, schema=empty.columns.schema),
             pa.table(kept, schema=empty.kept.schema),
             len(starts),
-            count_lines(data),
+            count_lines(data, JSON_LINES),
             [],
         )
 

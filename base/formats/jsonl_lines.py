@@ -12,7 +12,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from base.formats.records import count_lines
+from base.formats.records import JSON_LINES, count_lines
 from base.formats.types import ChunkRows, ColumnKind, RowProblem, Wanted, shown
 
 _MINUS_ZERO = -0.0
@@ -70,7 +70,7 @@ def read_lines(data: bytes, wanted: Sequence[tuple[Wanted, str]], kept: Sequence
         ),
         pa.table([pa.array(out, pa.string()) for out in texts], names=list(kept)),
         rows,
-        count_lines(data),
+        count_lines(data, JSON_LINES),
         problems,
     )
 

@@ -8,20 +8,20 @@ import numpy as np
 import numpy.typing as npt
 
 from base.formats import csv_format, text
-from base.formats.records import Dialect, RecordEnds, count_newlines
+from base.formats.records import JSON_LINES, Dialect, RecordEnds, count_newlines
 from base.formats.types import InputShape, Span
 
 
 def row_lines(path: Path, shape: InputShape, span: Span) -> npt.NDArray[np.int64]:
     """Line numbers by row, both counted from 0 within the span of a text file."""
     is_csv = shape.format == "csv"
-    dialect = csv_format.dialect(shape) if is_csv else Dialect()
+    dialect = csv_format.dialect(shape) if is_csv else JSON_LINES
     found = [np.empty(0, np.int64)]
     before = 0
     for data in text.blocks(path, span, dialect):
         lines = _csv_lines(data, dialect, len(shape.columns) == 1) if is_csv else _json_lines(data)
         found.append(lines + before)
-        before += count_newlines(data) if is_csv else data.count(b"\n")
+        before += count_newlines(data, dialect)
     return np.concatenate(found)
 
 

@@ -21,10 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 Offsets = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
 
 QUOTE, NEWLINE, RETURN = b'"'[0], b"\n"[0], b"\r"[0]
-# Looking for one record end starts with a window of this size and doubles it.
-FIRST_WINDOW = 1 << 16
+# Looking for one record end, and back for the state, starts with a window of this size and widens it.
+WINDOW = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,16 @@ class Dialect:
     quotes: bool = True
 
 
+JSON_LINES = Dialect()
+
+
 class RecordEnds:
     """The record ends within ``data``, which starts at the start of a record.
 
     An end is the offset behind the record's terminator. ``final`` says that the file ends with ``data``;
     until then a carriage return in the last byte is undecided (a line feed may follow) and ends nothing.
+    Ends are looked for in windows; the state in front of a window is found by looking back to a run of the
+    third kind, which in real files is a field or two away.
     """
 
     def __init__(self, data: bytes, dialect: Dialect, *, final: bool) -> None:
@@ -48,21 +54,23 @@ class RecordEnds:
         self._dialect = dialect
         self._bytes = np.frombuffer(data, np.uint8)
         self._returns = dialect.delimiter is not None and b"\r" in data
-        self._runs, self._inside = self._quote_runs()
+        self._quotes = dialect.delimiter is not None and dialect.quotes and b'"' in data
+        self._known = 0  # an offset known to be outside quotes: a record end found before
 
     def first(self, at: int) -> int | None:
         """The smallest end at or behind offset ``at`` (which must be positive)."""
-        low, width = at - 1, FIRST_WINDOW
+        low, width = at - 1, WINDOW
         while low < len(self.data):
             ends = self._ends(low, low + width)
             if ends.size:
-                return int(ends[0])
+                self._known = int(ends[0])
+                return self._known
             low, width = low + width, width * 2
         return None
 
     def last(self) -> int | None:
         """The greatest end, so the length of the whole records in ``data``."""
-        high, width = len(self.data), FIRST_WINDOW
+        high, width = len(self.data), WINDOW
         while high > 0:
             ends = self._ends(max(high - width, 0), high)
             if ends.size:
@@ -78,9 +86,10 @@ class RecordEnds:
     @property
     def open_quote(self) -> int | None:
         """Where the quote stands that is still open when ``data`` ends."""
-        if not self._inside.size or not self._inside[-1]:
+        if not self._quotes:
             return None
-        return int(self._runs[-1])
+        runs, inside, _ = self._states(self._known, len(self.data))
+        return int(runs[-1]) if runs.size and inside[-1] else None
 
     def starts(self, *, blank_rows: bool) -> Offsets:
         """Where each row starts. Blank records are rows only in a file of one column."""
@@ -99,9 +108,8 @@ class RecordEnds:
 
     def _ends(self, low: int, high: int) -> Offsets:
         newlines = self._newlines(low, high)
-        if self._runs.size and newlines.size:
-            run = np.searchsorted(self._runs, newlines) - 1
-            newlines = newlines[(run < 0) | ~self._inside[run]]
+        if self._quotes and newlines.size:
+            newlines = newlines[~self._inside(newlines)]
         return newlines + 1
 
     def _newlines(self, low: int, high: int) -> Offsets:
@@ -117,31 +125,46 @@ class RecordEnds:
         whole: Offsets = found[~half]
         return whole
 
-    def _quote_runs(self) -> tuple[Offsets, npt.NDArray[np.bool_]]:
-        """Start of every run of quotes that can change the state, and whether it leaves the text quoted."""
-        delimiter = self._dialect.delimiter
-        if delimiter is None or not self._dialect.quotes or b'"' not in self.data:
-            return np.empty(0, np.int64), np.empty(0, np.bool_)
-        quotes = np.flatnonzero(self._bytes == QUOTE)
+    def _inside(self, newlines: Offsets) -> Flags:
+        """Which of these newlines stand inside quotes."""
+        first = int(newlines[0])
+        known = self._known if self._known <= first else 0
+        back = WINDOW
+        while True:
+            start = max(first - back, known)
+            runs, inside, sure = self._states(start, int(newlines[-1]))
+            run = np.searchsorted(runs, newlines) - 1
+            if start == known or run[0] >= sure:
+                return np.where(run < 0, False, inside[run]) if runs.size else np.zeros(len(run), np.bool_)
+            back *= 4
+
+    def _states(self, start: int, stop: int) -> tuple[Offsets, Flags, int]:
+        """The odd runs of quotes in [start, stop); whether each leaves the text quoted, if the text at
+        ``start`` is not; and the index of the first run behind which that is so in any case."""
+        quotes = np.flatnonzero(self._bytes[start:stop] == QUOTE) + start
         first = np.flatnonzero(np.diff(quotes, prepend=-2) != 1)
         odd = np.diff(first, append=quotes.size) % 2 == 1
         runs = quotes[first[odd]]
         before = self._bytes[runs - 1]  # a run at 0 wraps around to the last byte and is corrected below
-        turns = (before == delimiter[0]) | (before == NEWLINE) | (before == RETURN) | (runs == 0)
+        delimiter = (self._dialect.delimiter or b",")[0]
+        turns = (before == delimiter) | (before == NEWLINE) | (before == RETURN) | (runs == 0)
+        # a run cut off by the window's start has an unknown length, so nothing is sure behind it
+        turns |= before == QUOTE
         count = np.cumsum(turns)
         since = count - np.maximum.accumulate(np.where(turns, 0, count))
-        return runs, since % 2 == 1
+        sure = int(np.argmin(turns)) if not turns.all() else len(runs)
+        return runs, since % 2 == 1, sure
 
 
-def count_newlines(data: bytes) -> int:
-    r"""Line terminators in ``data``: ``\n``, ``\r\n`` and ``\r`` are one each."""
+def count_newlines(data: bytes, dialect: Dialect) -> int:
+    r"""Line terminators in ``data``: ``\n``, in CSV also ``\r\n`` and ``\r``, are one each."""
     newlines = data.count(b"\n")
-    if b"\r" in data:
+    if dialect.delimiter is not None and b"\r" in data:
         newlines += data.count(b"\r") - data.count(b"\r\n")
     return newlines
 
 
-def count_lines(data: bytes) -> int:
+def count_lines(data: bytes, dialect: Dialect) -> int:
     """Physical lines in ``data``; an unended last line counts."""
-    ended = not data or data.endswith((b"\n", b"\r"))
-    return count_newlines(data) + (0 if ended else 1)
+    terminators = (b"\n",) if dialect.delimiter is None else (b"\n", b"\r")
+    return count_newlines(data, dialect) + (1 if data and not data.endswith(terminators) else 0)

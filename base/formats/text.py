@@ -70,10 +70,10 @@ def unreadable_chunk(path: Path, span: Span, dialect: Dialect, empty: ChunkRows)
     """The one bad row of a record that has a span of its own; ``empty`` gives the schemas."""
     with path.open("rb", buffering=0) as file:
         start = os.pread(file.fileno(), min(BLOCK, span.stop - span.start), span.start)
-        lines, cursor = count_lines(start), span.start + len(start)
+        lines, cursor = count_lines(start, dialect), span.start + len(start)
         while cursor < span.stop:
             data = os.pread(file.fileno(), min(BLOCK, span.stop - cursor), cursor)
-            lines += count_newlines(data)
+            lines += count_newlines(data, dialect)
             cursor += len(data)
     quote = RecordEnds(start, dialect, final=True).open_quote
     if quote is None:

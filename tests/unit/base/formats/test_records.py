@@ -5,10 +5,12 @@ from __future__ import annotations
 import csv
 import io
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from base.formats.records import Dialect, RecordEnds, count_lines
+from base.formats import records
+from base.formats.records import JSON_LINES, Dialect, RecordEnds, count_lines
 from tests.unit.base.formats import oracle
 
 TEXTS = st.text(alphabet='ab",\r\n', max_size=60)
@@ -18,15 +20,19 @@ def ends(data: bytes, *, final: bool = True) -> RecordEnds:
     return RecordEnds(data, Dialect(b","), final=final)
 
 
-@given(TEXTS)
-def test_every_end_is_where_the_machine_finds_it(text: str) -> None:
+@given(TEXTS, st.integers(1, 20))
+def test_every_end_is_where_the_machine_finds_it(text: str, window: int) -> None:
     found = oracle.records(text, ",")
     whole = [record.stop for record in found if record.open_quote is None and text[record.stop - 1] in "\r\n"]
-    scan = ends(text.encode())
-    assert scan.all.tolist() == whole
-    assert scan.last() == (whole[-1] if whole else None)
-    for at in range(1, len(text) + 1):
-        assert scan.first(at) == next((stop for stop in whole if stop >= at), None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(records, "WINDOW", window)
+        scan = ends(text.encode())
+        assert scan.all.tolist() == whole
+        assert scan.last() == (whole[-1] if whole else None)
+        for at in range(1, len(text) + 1):
+            expected = next((stop for stop in whole if stop >= at), None)
+            assert scan.first(at) == expected
+            assert ends(text.encode()).first(at) == expected
 
 
 @given(TEXTS)
@@ -60,12 +66,14 @@ def test_ends_far_apart_are_found_across_windows() -> None:
 
 
 def test_json_lines_end_with_a_line_feed_only() -> None:
-    scan = RecordEnds(b'{"a":"\r"}\r\n{"b":\n', Dialect(), final=True)
+    scan = RecordEnds(b'{"a":"\r"}\r\n{"b":\n', JSON_LINES, final=True)
     assert scan.all.tolist() == [11, 17]
 
 
 def test_lines_are_counted_by_every_convention() -> None:
-    assert [count_lines(data) for data in (b"", b"a", b"a\n", b"a\r\nb\r\n", b"a\rb", b"\n\r\n\r")] == [
+    assert [
+        count_lines(data, Dialect(b",")) for data in (b"", b"a", b"a\n", b"a\r\nb\r\n", b"a\rb", b"\n\r\n\r")
+    ] == [
         0,
         1,
         1,
@@ -73,3 +81,7 @@ def test_lines_are_counted_by_every_convention() -> None:
         2,
         3,
     ]
+
+
+def test_json_lines_count_line_feeds_only() -> None:
+    assert count_lines(b'{"a":\r1}\r\n{}\r', JSON_LINES) == 2
