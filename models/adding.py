@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from base.files import DigestWriter, sha256_of
 from models import describing, probing
+from models.acceptance import with_acceptance
 from models.encoders import encoded_columns, used_columns
 from models.errors import ArtefactRefused, SignatureRefused
 from models.estimators import (
@@ -33,8 +34,8 @@ from models.estimators import (
 )
 from models.inputs import estimator_input
 from models.loading import LoadedModel, read_estimator
-from models.manifest import Code, ImageSpec, Manifest, Signature, StoredFile
-from models.outputs import answers
+from models.manifest import Code, ImageSpec, Manifest, Signature, StoredFile, Target
+from models.outputs import answers, checked_probabilities
 from models.pickles import check, inspect
 from models.samples import Sample, read_sample
 from models.user_code import Bundle, store
@@ -183,7 +184,7 @@ def _signature(estimator: Any, new: NewVersion) -> tuple[Signature, pa.Table | n
     else:
         encoded = encoded_columns(estimator, names)
     if sample is not None:
-        describing.check_sample_columns(names, sample.table.column_names)
+        describing.check_sample_columns(names, sample)
     return _tried(estimator, describing.table_signature(names, named, encoded, sample), sample)
 
 
@@ -194,9 +195,17 @@ def _tried(estimator: Any, draft: Signature, sample: Sample | None) -> tuple[Sig
         rows = probing.synthetic_rows(draft.columns, probing.VERIFIED_ROWS)
     if rows.num_rows < probing.PROBE_ROWS:
         rows = probing.repeated(rows, probing.PROBE_ROWS)
-    signature = probing.runnable(estimator, draft, rows)
+    try:
+        signature = probing.runnable(estimator, draft, rows)
+    except SignatureRefused:
+        # the sample may be raw data whose gaps were dropped before training
+        complete = rows.drop_null()
+        if complete.num_rows in (0, rows.num_rows):
+            raise
+        rows = probing.repeated(complete, rows.num_rows)
+        signature = probing.runnable(estimator, draft, rows)
     signature = probing.fastest_equal(estimator, signature, rows)
-    return probing.with_acceptance(estimator, signature, rows), rows
+    return with_acceptance(estimator, signature, rows), rows
 
 
 def _with_outputs(draft: Manifest, estimator: Any, rows: pa.Table | np.ndarray, new: NewVersion) -> Manifest:
@@ -206,7 +215,7 @@ def _with_outputs(draft: Manifest, estimator: Any, rows: pa.Table | np.ndarray, 
         predicted = predicted[:, 0]
     names = new.targets if predicted.ndim == 2 or len(new.targets) == 1 else ()
     targets = describing.targets_of(estimator, draft.task, predicted, names, new.labels)
-    has_probabilities = hasattr(estimator, "predict_proba") and classes_of(estimator) is not None
+    has_probabilities = _has_probabilities(estimator, data, targets)
     manifest = draft.model_copy(
         update={"targets": targets, "has_probabilities": has_probabilities, "example": _example(rows)}
     )
@@ -215,6 +224,17 @@ def _with_outputs(draft: Manifest, estimator: Any, rows: pa.Table | np.ndarray, 
         if answers(estimator, data, derived).equals(answers(estimator, data, manifest)):
             return derived
     return manifest
+
+
+def _has_probabilities(estimator: Any, data: Any, targets: Sequence[Target]) -> bool:
+    """Whether each target gets one probability per class; chains of classifiers answer otherwise."""
+    if not hasattr(estimator, "predict_proba") or classes_of(estimator) is None:
+        return False
+    try:
+        checked_probabilities(estimator.predict_proba(data), len(data), targets)
+    except ArtefactRefused:
+        return False
+    return True
 
 
 def _with_cost(

@@ -84,9 +84,16 @@ def _check_count(given: int, wanted: int | None, what: str) -> None:
         )
 
 
-def check_sample_columns(names: Sequence[str], available: Sequence[str]) -> None:
+def check_sample_columns(names: Sequence[str], sample: Sample) -> None:
     """Every input column must be in the sample; SignatureRefused names the first that is not."""
+    available = sample.table.column_names
     for name in names:
+        if name in sample.unusable:
+            raise SignatureRefused(
+                "unusable_column",
+                f"The sample's column {name!r} is of type {sample.unusable[name]}; models take numbers, "
+                "strings and booleans. Turn it into one of these before training, and in the sample.",
+            )
         if name not in available:
             near = difflib.get_close_matches(name, available, 1)
             hint = f" (nearest: {near[0]})" if near else ""

@@ -36,7 +36,7 @@ _FLOAT32 = (
 )
 # These decide by something other than the largest probability.
 _OWN_DECISION = (SVC, NuSVC, FixedThresholdClassifier, TunedThresholdClassifierCV)
-_LABELS_BY_PROBABILITY = ("sklearn", "xgboost", "lightgbm", "catboost")
+_KNOWN_LIBRARIES = ("sklearn", "xgboost", "lightgbm", "catboost")
 
 
 def parts(estimator: Any) -> Iterator[Any]:
@@ -117,13 +117,15 @@ def label_type_of(values: np.ndarray) -> LabelType:
 
 def labels_may_follow_probabilities(estimator: Any) -> bool:
     """False where ``predict`` is known not to be, or may not be, the class of the largest probability."""
-    return not any(isinstance(part, _OWN_DECISION) or _is_foreign(part) for part in parts(estimator))
+    return not any(
+        isinstance(part, _OWN_DECISION) or (hasattr(part, "predict_proba") and not is_known(part))
+        for part in parts(estimator)
+    )
 
 
-def _is_foreign(part: Any) -> bool:
-    """A classifier of a library that nobody has looked at."""
-    library = type(part).__module__.split(".")[0]
-    return hasattr(part, "predict_proba") and library not in _LABELS_BY_PROBABILITY
+def is_known(part: Any) -> bool:
+    """A class of a library whose ways are known, not of the user's own."""
+    return type(part).__module__.split(".")[0] in _KNOWN_LIBRARIES
 
 
 def predicts_by_argmax(estimator: Any) -> bool:

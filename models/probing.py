@@ -1,4 +1,4 @@
-"""What an estimator does, found out by running it on altered rows: the input it takes, and what it refuses.
+"""What an estimator does, found out by running it: the form of input it takes, and how long a row takes.
 
 Everything here runs the estimator's own ``predict`` and ``predict_proba``; nothing is assumed from its type
 except where a sample cannot tell (whether 32-bit input is the same to it).
@@ -7,7 +7,7 @@ except where a sample cannot tell (whether 32-bit input is the same to it).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,6 @@ from models.manifest import ARROW_KINDS, ColumnSpec, Label, Signature
 
 PROBE_ROWS = 4
 VERIFIED_ROWS = 2000
-# Beyond so many columns all of a kind are probed together: one answer for all instead of hours.
-MAX_COLUMNS_PROBED = 2000
-UNSEEN_TEXT = "rowmill-unseen-category"
-UNSEEN_NUMBER = 987_654_321.0
 # BLAS changes the last bits with the memory layout of its input.
 TOLERANCE = 1e-12
 TIMED_ROWS = (1_000, 16_000, 128_000)
@@ -101,7 +97,7 @@ def fastest_equal(estimator: Any, signature: Signature, table: pa.Table) -> Sign
     """The signature with a plain matrix as input if the estimator answers the same on it, row for row."""
     if any(spec.dtype in ("string", "category") for spec in signature.columns):
         return signature
-    tables = [table, _altered(table, signature.names, None)]
+    tables = [table, altered(table, dict.fromkeys(signature.names))]
     forms = [signature.model_copy(update={"input": "matrix"})]
     if takes_float32(estimator):
         forms.insert(0, forms[0].model_copy(update={"dtype": "float32"}))
@@ -112,13 +108,14 @@ def fastest_equal(estimator: Any, signature: Signature, table: pa.Table) -> Sign
 
 
 def _same(estimator: Any, first: Signature, second: Signature, table: pa.Table) -> bool:
-    one, other = (_attempt(estimator, form, table) for form in (first, second))
+    one, other = (attempt(estimator, form, table) for form in (first, second))
     if one is None or other is None:
         return one is other
     return all(_equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def _attempt(estimator: Any, signature: Signature, table: pa.Table) -> Answer | None:
+def attempt(estimator: Any, signature: Signature, table: pa.Table) -> Answer | None:
+    """What the estimator answers, or None if it refuses the table."""
     try:
         return run(estimator, estimator_input(table, signature))
     except Exception:  # noqa: BLE001  # a refusal is an answer here, whatever its type
@@ -131,96 +128,22 @@ def _equal(one: np.ndarray, other: np.ndarray) -> bool:
     return bool(np.allclose(one, other, rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True))
 
 
-def with_acceptance(estimator: Any, signature: Signature, table: pa.Table) -> Signature:
-    """The signature with what each column may hold: nulls, infinities, categories never seen."""
-    rows = table.slice(0, PROBE_ROWS)
-    null = _accepting(estimator, signature, rows, signature.columns, lambda _: None)
-    if len(null) < len(signature.columns):
-        signature, null = _with_other_missing(estimator, signature, rows, null)
-    numbers = [spec for spec in signature.columns if spec.kind == "number"]
-    infinite = _accepting(estimator, signature, rows, numbers, lambda _: float("inf"))
-    infinite &= _accepting(estimator, signature, rows, numbers, lambda _: float("-inf"))
-    coded = [spec for spec in signature.columns if spec.kind == "string" or spec.categories]
-    unseen = _accepting(estimator, signature, rows, coded, _unseen)
-    refused_unseen = {spec.name for spec in coded} - unseen
-    columns = tuple(
-        spec.model_copy(
-            update={
-                "accepts_null": spec.name in null,
-                "accepts_infinite": spec.kind != "number" or spec.name in infinite,
-                "accepts_unseen": spec.name not in refused_unseen,
-            }
-        )
-        for spec in signature.columns
-    )
-    return signature.model_copy(update={"columns": columns})
-
-
-def _unseen(spec: ColumnSpec) -> Label | None:
-    if spec.kind == "boolean":
-        return None
-    return UNSEEN_TEXT if spec.kind == "string" else UNSEEN_NUMBER
-
-
-def _with_other_missing(
-    estimator: Any, signature: Signature, rows: pa.Table, accepted: set[str]
-) -> tuple[Signature, set[str]]:
-    """Try None for NaN in the string columns that refused: objects may have been trained with either."""
-    refused = {spec.name for spec in signature.columns if spec.kind == "string"} - accepted
-    columns = tuple(
-        spec.model_copy(update={"missing": "none" if spec.missing == "nan" else "nan"})
-        if spec.name in refused
-        else spec
-        for spec in signature.columns
-    )
-    other = signature.model_copy(update={"columns": columns})
-    candidates = [spec for spec in columns if spec.name in refused]
-    gained = _accepting(estimator, other, rows, candidates, lambda _: None) if candidates else set()
-    kept = tuple(
-        new if new.name in gained else old for new, old in zip(columns, signature.columns, strict=True)
-    )
-    return signature.model_copy(update={"columns": kept}), accepted | gained
-
-
-def _accepting(
-    estimator: Any,
-    signature: Signature,
-    rows: pa.Table,
-    columns: Sequence[ColumnSpec],
-    value: Callable[[ColumnSpec], Label | None],
-) -> set[str]:
-    """Names of the columns in which the estimator takes ``value``; asked of all at once, then by halves."""
-    if not columns:
-        return set()
-    altered = rows
-    for spec in columns:
-        altered = _altered(altered, [spec.name], value(spec))
-    if _attempt(estimator, signature, altered) is not None:
-        return {spec.name for spec in columns}
-    if len(columns) == 1 or len(columns) > MAX_COLUMNS_PROBED:
-        return set()
-    half = len(columns) // 2
-    return _accepting(estimator, signature, rows, columns[:half], value) | _accepting(
-        estimator, signature, rows, columns[half:], value
-    )
-
-
-def _altered(table: pa.Table, names: Sequence[str], value: Label | None) -> pa.Table:
-    """The table with ``value`` in the first row of the named columns."""
-    for name in names:
-        position = table.schema.get_field_index(name)
-        column = table.column(position)
-        first = pa.array([value], column.type)
-        changed = pa.chunked_array([first, *column.slice(1).chunks], column.type)
-        table = table.set_column(position, table.schema.field(position), changed)
-    return table
-
-
 def _with_dtype(signature: Signature, old: str, new: str) -> Signature:
     columns = tuple(
         spec.model_copy(update={"dtype": new}) if spec.dtype == old else spec for spec in signature.columns
     )
     return signature.model_copy(update={"columns": columns})
+
+
+def altered(table: pa.Table, values: Mapping[str, Label | None]) -> pa.Table:
+    """The table with other values in its first row."""
+    columns = [
+        pa.chunked_array([pa.array([values[name]], column.type), *column.slice(1).chunks], column.type)
+        if name in values
+        else column
+        for name, column in zip(table.column_names, table.columns, strict=True)
+    ]
+    return pa.Table.from_arrays(columns, names=table.column_names)
 
 
 def repeated(table: pa.Table, rows: int) -> pa.Table:

@@ -24,6 +24,7 @@ class Sample:
 
     table: pa.Table
     integral: frozenset[str]
+    unusable: Mapping[str, str]  # columns of other types (nested, dates) with what they are
 
 
 def read_sample(path: Path, targets: Sequence[str], kinds: Mapping[str, Kind]) -> Sample:
@@ -53,16 +54,18 @@ def _read(path: Path, targets: Sequence[str], kinds: Mapping[str, Kind]) -> Samp
             raise SignatureRefused(
                 "unknown_target", f"--target {target}: the sample has the columns {', '.join(names)}."
             )
+    unusable = [column for column in shape.columns if column.kind in ("nested", "other")]
     wanted = [
         Wanted(name=column.name, position=position, kind=kinds.get(column.name) or _kind(column))
         for position, column in enumerate(shape.columns)
-        if column.name not in targets and (column.name in kinds or column.kind not in ("nested", "other"))
+        if column.name not in targets and column not in unusable
     ]
     table = _first_rows(path, shape, wanted)
     by_name = {column.name: column for column in shape.columns}
     return Sample(
         table=table,
         integral=frozenset(name for name in table.column_names if _is_integral(table, by_name[name])),
+        unusable={column.name: column.arrow or column.kind for column in unusable},
     )
 
 

@@ -210,6 +210,38 @@ def test_whole_numbers_are_given_as_integers_until_one_is_not_whole(tmp_path: Pa
     assert model.score(pa.table({"age": [30.5]})).num_rows == 1
 
 
+def test_rows_with_gaps_in_the_sample_do_no_harm(tmp_path: Path) -> None:
+    complete = PEOPLE.dropna()
+    frame = complete[["age", "income"]]
+    estimator = LogisticRegression(max_iter=1000).fit(frame, LEFT[complete.index])
+    model = added(tmp_path, estimator, sample=saved_csv(tmp_path, PEOPLE[["age", "income"]]))
+    assert [spec.accepts_null for spec in model.manifest.signature.columns] == [False, False]
+    assert model.manifest.example == frame.iloc[0].to_dict()
+
+
+def test_each_column_of_many_is_judged_for_itself(tmp_path: Path) -> None:
+    frame = pd.DataFrame(GENERATOR.normal(size=(ROWS, 40)), columns=[f"c{i}" for i in range(40)])
+    filled = [f"c{i}" for i in range(0, 40, 3)]
+    steps = make_column_transformer((SimpleImputer(), filled), remainder="passthrough")
+    model = added(tmp_path, make_pipeline(steps, LogisticRegression()).fit(frame, LEFT))
+    assert [name for name, spec in columns_of(model).items() if spec.accepts_null] == filled
+
+
+def test_a_date_in_the_sample_is_told_only_if_the_model_needs_it(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"age": PEOPLE["age"], "when": pd.to_datetime("2026-01-01")})
+    sample = tmp_path / "sample.parquet"
+    frame.to_parquet(sample)
+    estimator = LogisticRegression(max_iter=1000).fit(frame[["age"]], LEFT)
+    assert added(tmp_path / "a", estimator, sample=sample).manifest.signature.names == ("age",)
+    by_day = make_column_transformer(
+        (FunctionTransformer(pd.DataFrame.astype, kw_args={"dtype": int}), ["when"])
+    )
+    needing = make_pipeline(by_day, LogisticRegression()).fit(frame, LEFT)
+    with pytest.raises(SignatureRefused, match="'when' is of type timestamp") as refused:
+        added(tmp_path / "b", needing, sample=sample)
+    assert refused.value.code == "unusable_column"
+
+
 def test_raw_text_is_refused_with_the_way_out(tmp_path: Path) -> None:
     texts = pd.DataFrame({"text": ["good thing", "bad thing"] * 5})
     estimator = make_pipeline(CountVectorizer(), MultinomialNB()).fit(texts["text"], [1, 0] * 5)

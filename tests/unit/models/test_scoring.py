@@ -28,7 +28,7 @@ from sklearn.ensemble import (
 )
 from sklearn.linear_model import LinearRegression, LogisticRegression, SGDClassifier
 from sklearn.model_selection import GridSearchCV, TunedThresholdClassifierCV
-from sklearn.multioutput import MultiOutputClassifier
+from sklearn.multioutput import ClassifierChain, MultiOutputClassifier
 from sklearn.naive_bayes import GaussianNB
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.neural_network import MLPClassifier
@@ -159,6 +159,14 @@ def test_several_outputs_have_a_column_each(tmp_path: Path) -> None:
 def test_several_outputs_without_probabilities_or_names(tmp_path: Path) -> None:
     targets = np.column_stack([BENIGN, 1 - BENIGN])
     estimator = MultiOutputClassifier(LinearSVC()).fit(CANCER, targets)
+    answer = added(tmp_path, estimator).score(table_of(CANCER))
+    assert answer.column_names == ["prediction_y0", "prediction_y1"]
+    assert answer["prediction_y1"].to_pylist() == estimator.predict(CANCER)[:, 1].tolist()
+
+
+def test_a_chain_of_classifiers_has_labels_only(tmp_path: Path) -> None:
+    targets = np.column_stack([BENIGN, 1 - BENIGN])
+    estimator = ClassifierChain(GaussianNB()).fit(CANCER, targets)
     answer = added(tmp_path, estimator).score(table_of(CANCER))
     assert answer.column_names == ["prediction_y0", "prediction_y1"]
     assert answer["prediction_y1"].to_pylist() == estimator.predict(CANCER)[:, 1].tolist()
