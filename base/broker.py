@@ -6,6 +6,7 @@ second and a breaker, and tells by its answer whether the hint went out.
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import Any
 
@@ -41,8 +42,8 @@ class Broker:
         self._redis = redis.Redis.from_url(plain_redis_url(url), **options)
         self._closed_until = 0.0
 
-    def send(self, task: str, job_id: str, chunk: int | None = None, *, label: str) -> bool:
-        """Send the hint that ``task`` may run; ``label`` is what Flower shows as its arguments.
+    def send(self, task: str, job_id: str, chunk: int | None = None) -> bool:
+        """Send the hint that ``task`` may run.
 
         Returns False when Redis cannot be reached: the caretaker sends it again later.
         """
@@ -52,7 +53,7 @@ class Broker:
         if chunk is not None:
             message["chunk"] = chunk
         try:
-            self._app.send_task(task, kwargs=message, kwargsrepr=label, argsrepr="()", retry=False)
+            self._app.send_task(task, kwargs=message, task_id=_readable_id(task, job_id, chunk), retry=False)
         except (OperationalError, redis.RedisError, OSError) as error:
             self._closed_until = time.monotonic() + BREAKER_SECONDS
             log.warning("message not sent", task=task, job_id=job_id, chunk=chunk, reason=str(error))

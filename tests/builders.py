@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import joblib
+from sklearn.datasets import load_wine
+from sklearn.ensemble import RandomForestClassifier
 from uuid6 import uuid7
 
 from base.database import Database
@@ -107,3 +111,13 @@ def commit_chunk(database: Database, job: Job, index: int, rows: int = 5, failed
     claim = claim_chunk(database, job, index)
     assert claim is not None
     return chunks.commit(database, claim, scored(rows, failed), window=4)
+
+
+def trained_wine(folder: Path) -> tuple[Path, Path]:
+    """A forest for the bundled wine data as ``wine.joblib``, and its inputs as ``wine.csv``."""
+    bundle = load_wine(as_frame=True)
+    joblib.dump(
+        RandomForestClassifier(10, random_state=0).fit(bundle.data, bundle.target), folder / "wine.joblib"
+    )
+    bundle.data.to_csv(folder / "wine.csv", index=False)
+    return folder / "wine.joblib", folder / "wine.csv"

@@ -59,7 +59,7 @@ def open_window(database: Database, broker: Broker, job_id: str, window: int) ->
 def send_chunks(database: Database, broker: Broker, job_id: str, indexes: list[int]) -> None:
     """Send chunks that are marked as sent; those that cannot go out are marked as not sent again."""
     for position, index in enumerate(indexes):
-        if not broker.send(SCORE, job_id, index, label=f"job {job_id} chunk {index}"):
+        if not broker.send(SCORE, job_id, index):
             unsent = and_(chunks.c.job_id == job_id, chunks.c.index.in_(indexes[position:]))
             with database.writing() as connection:
                 still = and_(unsent, chunks.c.status == ChunkStatus.PENDING)
@@ -69,6 +69,6 @@ def send_chunks(database: Database, broker: Broker, job_id: str, indexes: list[i
 
 def send_step(database: Database, broker: Broker, task: str, job_id: str) -> None:
     """Send a job's planning or finishing, which is marked as sent; undo the mark if it cannot go out."""
-    if not broker.send(task, job_id, label=f"job {job_id}"):
+    if not broker.send(task, job_id):
         with database.writing() as connection:
             connection.execute(update(jobs).where(jobs.c.id == job_id).values(sent_at=None))
