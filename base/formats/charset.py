@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import codecs
 
-import numpy as np
-
 from base.formats.types import InputRefused
 
 # Names that Python calls encodings but no text file is written in.
@@ -16,9 +14,9 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# Bytes that text does not hold: C0 controls except tab, newline, form feed, return and escape.
+# What text holds: everything but the C0 controls other than tab, newline, form feed, return and escape.
 _STRAY_CONTROLS = 8  # so many in a small file are dirt, not a sign that it is something else
-_CONTROLS = np.array([code < 32 and code not in {9, 10, 12, 13, 27} for code in range(256)])
+_TEXT = bytes(code for code in range(256) if code >= 32 or code in {9, 10, 12, 13, 27})
 
 
 def other_than_utf8(charset: str | None) -> str | None:
@@ -65,7 +63,8 @@ def utf8_head(head: bytes, charset: str | None, *, final: bool) -> bytes:
     if codec is not None:
         return Transcoder(codec).feed(head, final=final)
     _refuse_wide_text(head)
-    if _CONTROLS[np.frombuffer(head, np.uint8)].sum() > max(_STRAY_CONTROLS, len(head) / 100):
+    controls = len(head.translate(None, _TEXT))
+    if controls > max(_STRAY_CONTROLS, len(head) / 100):
         raise InputRefused(
             "unknown_format",
             "the file is neither text nor a format known here; send CSV, JSON Lines, Parquet or a zip",
@@ -85,11 +84,10 @@ def utf8_head(head: bytes, charset: str | None, *, final: bool) -> bytes:
 def _refuse_wide_text(head: bytes) -> None:
     """UTF-16 and UTF-32 by their byte order mark, or by the zero in every other byte."""
     found = next((name for bom, name in _BOMS if head.startswith(bom)), None)
-    zeros = np.frombuffer(head[: len(head) & ~1], np.uint8).reshape(-1, 2) == 0
-    if found is None and len(zeros) > 1:
-        even, odd = zeros.mean(axis=0)
-        if max(even, odd) > 0.7 and min(even, odd) < 0.3:
-            found = "utf-16-be" if even > odd else "utf-16-le"
+    half = max(len(head) // 2, 1)
+    even, odd = head[::2].count(0) / half, head[1::2].count(0) / half
+    if found is None and max(even, odd) > 0.7 and min(even, odd) < 0.3:
+        found = "utf-16-be" if even > odd else "utf-16-le"
     if found is not None:
         raise InputRefused(
             "unreadable_bytes", f"the text is {found.upper()}, not UTF-8; say so with charset={found}"

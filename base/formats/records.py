@@ -158,10 +158,13 @@ class RecordEnds:
 
 def count_newlines(data: bytes, dialect: Dialect) -> int:
     r"""Line terminators in ``data``: ``\n``, in CSV also ``\r\n`` and ``\r``, are one each."""
-    newlines = data.count(b"\n")
+    codes = np.frombuffer(data, np.uint8)
+    newlines = codes == NEWLINE
+    count = int(np.count_nonzero(newlines))
     if dialect.delimiter is not None and b"\r" in data:
-        newlines += data.count(b"\r") - data.count(b"\r\n")
-    return newlines
+        returns = codes == RETURN
+        count += int(np.count_nonzero(returns)) - int(np.count_nonzero(returns[:-1] & newlines[1:]))
+    return count
 
 
 def count_lines(data: bytes, dialect: Dialect) -> int:
