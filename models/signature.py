@@ -116,34 +116,54 @@ def row_problems(signature: Signature, table: pa.Table) -> list[RowIssue]:
     found: list[RowIssue] = []
     for spec in signature.columns:
         column = table.column(spec.name)
-        if column.null_count and not spec.accepts_null:
-            found += _issues(spec, column, pc.is_null(column), "missing_value", "a value is required")
-        if spec.kind == "number" and not spec.accepts_infinite:
-            found += _too_large(spec, column, limit)
+        if spec.kind == "number":
+            found += _bad_numbers(spec, column, limit)
+        elif column.null_count and not spec.accepts_null:
+            found += _missing_values(spec, column, pc.is_null(column).to_numpy())
         if not spec.accepts_unseen and spec.categories_from == "estimator":
             found += _unseen(spec, column)
     return sorted(found, key=lambda issue: issue.row) if found else found
 
 
-def _too_large(spec: ColumnSpec, column: pa.ChunkedArray, limit: float) -> list[RowIssue]:
-    mask = pc.greater_equal(pc.abs(column), limit)
-    return _issues(spec, column, mask, "infinite_value", "a finite number is required")
+def _bad_numbers(spec: ColumnSpec, column: pa.ChunkedArray, limit: float) -> list[RowIssue]:
+    if spec.accepts_null and spec.accepts_infinite:
+        return []
+    values = _values(column)
+    # two passes tell that a column is clean; a null is NaN here, and NaN fails both comparisons
+    if not len(values) or (values.min() > -limit and values.max() < limit):
+        return []
+    found = [] if spec.accepts_null else _missing_values(spec, column, np.isnan(values))
+    if not spec.accepts_infinite:
+        mask = np.abs(values) >= limit
+        found += _issues(spec, column, mask, "infinite_value", "a finite number is required")
+    return found
+
+
+def _values(column: pa.ChunkedArray) -> np.ndarray:
+    """The numbers without a copy where Arrow has them in one piece."""
+    pieces = [chunk.to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0), *pieces])
+
+
+def _missing_values(spec: ColumnSpec, column: pa.ChunkedArray, mask: np.ndarray) -> list[RowIssue]:
+    return _issues(spec, column, mask, "missing_value", "a value is required")
 
 
 def _unseen(spec: ColumnSpec, column: pa.ChunkedArray) -> list[RowIssue]:
     known = pa.array(list(spec.categories or ()), column.type)
-    mask = pc.and_(pc.invert(pc.is_in(column, value_set=known)), pc.is_valid(column))
+    missing = pc.is_null(column, nan_is_null=True)
+    mask = ~(pc.or_(pc.is_in(column, value_set=known), missing).to_numpy())
     shown = ", ".join(str(label) for label in (spec.categories or ())[:10])
     return _issues(spec, column, mask, "unseen_category", f"the model knows only {shown}")
 
 
 def _issues(
-    spec: ColumnSpec, column: pa.ChunkedArray, mask: pa.ChunkedArray, code: str, reason: str
+    spec: ColumnSpec, column: pa.ChunkedArray, mask: np.ndarray, code: str, reason: str
 ) -> list[RowIssue]:
     found = []
-    for row in np.flatnonzero(pc.fill_null(mask, False).to_numpy()).tolist():
+    for row in np.flatnonzero(mask).tolist():
         value = column[row].as_py()
-        text = None if value is None else str(value)[:200]
+        text = None if code == "missing_value" else str(value)[:200]
         what = "is empty" if text is None else f"is {text[:80]}"
         found.append(RowIssue(row, spec.name, text, code, f"Column {spec.name!r} {what}: {reason}."))
     return found

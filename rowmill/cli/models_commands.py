@@ -1,7 +1,7 @@
 """`rowmill models …`: add, list and show versions, move aliases, in the folder and database of the settings.
 
-Only parsing and printing; what the commands do stands in the room `models`, which is imported late because it
-brings scikit-learn with it.
+Only parsing and printing; what the commands do stands in the room `models`. It is imported late, with the
+database, because it brings scikit-learn along, and `rowmill --help` must answer at once.
 """
 
 from __future__ import annotations
@@ -15,15 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from sqlalchemy.exc import OperationalError
 
-from base.database import Database
 from base.settings import Settings
 from models.errors import ModelError
-from models.manifest import ColumnSpec, ImageSpec, Manifest, Signature, Target
 from rowmill.cli.exits import ExitCode, say, stop
 
 if TYPE_CHECKING:
+    from models.manifest import ColumnSpec, ImageSpec, Manifest, Signature, Target
     from models.registry import Registry
 
 app = typer.Typer(
@@ -125,8 +123,7 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Add FILE as a new version of NAME. A model file is code: add only files that you trust."""
-    # scikit-learn: only the commands that load or list models pay for it
-    from models.adding import NewVersion  # noqa: PLC0415
+    from models.adding import NewVersion  # noqa: PLC0415 - slow, see the top
 
     with _registry() as registry:
         manifest = registry.add(
@@ -213,8 +210,10 @@ def alias(
 @contextmanager
 def _registry() -> Iterator[Registry]:
     """The registry of the settings; a model that is refused becomes one line and exit code 1."""
-    # scikit-learn: only the commands that load or list models pay for it
-    from models.registry import Registry  # noqa: PLC0415
+    from sqlalchemy.exc import OperationalError  # noqa: PLC0415 - slow, see the top
+
+    from base.database import Database  # noqa: PLC0415 - slow, see the top
+    from models.registry import Registry  # noqa: PLC0415 - slow, see the top
 
     settings = Settings()
     database = Database(settings.database_url)
@@ -230,6 +229,8 @@ def _registry() -> Iterator[Registry]:
 
 
 def _image(size: str | None, mode: str, scale: float) -> ImageSpec | None:
+    from models.manifest import ImageSpec  # noqa: PLC0415 - slow, see the top
+
     if size is None:
         return None
     width, height = _size(size)

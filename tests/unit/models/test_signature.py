@@ -86,11 +86,20 @@ def test_a_null_is_a_problem_only_where_the_estimator_refuses_it() -> None:
     ]
 
 
-@given(st.lists(st.one_of(st.none(), st.floats(allow_nan=False))))
-def test_exactly_the_infinite_values_are_found(values: list[float | None]) -> None:
-    table = pa.table({"a": pa.array(values, pa.float64())})
-    found = [issue.row for issue in row_problems(one_column(accepts_infinite=False), table)]
-    assert found == [row for row, value in enumerate(values) if value is not None and math.isinf(value)]
+@given(st.lists(st.one_of(st.none(), st.floats())), st.integers(0, 5), st.booleans(), st.booleans())
+def test_exactly_the_refused_numbers_are_found(
+    values: list[float | None], cut: int, null: bool, infinite: bool
+) -> None:
+    column = pa.chunked_array([values[:cut], values[cut:]], pa.float64())
+    signature = one_column(accepts_null=null, accepts_infinite=infinite)
+    found = [(issue.row, issue.code) for issue in row_problems(signature, pa.table({"a": column}))]
+    expected = []
+    for row, value in enumerate(values):
+        if (value is None or math.isnan(value)) and not null:
+            expected.append((row, "missing_value"))
+        elif value is not None and math.isinf(value) and not infinite:
+            expected.append((row, "infinite_value"))
+    assert found == expected
 
 
 def test_a_number_beyond_32_bits_is_infinite_to_a_model_of_32_bit_numbers() -> None:
@@ -111,6 +120,12 @@ def test_an_unseen_category_is_told_with_the_known_ones() -> None:
     (issue,) = row_problems(words, pa.table({"a": ["red", "green", None]}))
     assert (issue.row, issue.value, issue.code) == (1, "green", "unseen_category")
     assert "red, blue" in issue.message
+
+
+def test_a_gap_is_not_an_unseen_category() -> None:
+    numbers = one_column(accepts_unseen=False, categories=(1, 2), categories_from="estimator")
+    table = pa.table({"a": pa.array([1.0, 3.0, float("nan"), None])})
+    assert [(issue.row, issue.value) for issue in row_problems(numbers, table)] == [(1, "3.0")]
 
 
 def test_categories_of_a_sample_refuse_nothing() -> None:
