@@ -82,3 +82,9 @@ class Broker:
 def plain_redis_url(url: str) -> str:
     """kombu writes ``redis+socket://``, redis-py ``unix://``, for the same thing."""
     return url.replace("redis+socket://", "unix://", 1).replace("virtual_host=", "db=")
+
+
+def _readable_id(task: str, job_id: str, chunk: int | None) -> str:
+    """What Flower lists a message under: its job, what is done, and a mark, for it may be sent again."""
+    what = task.rpartition(".")[2] if chunk is None else f"chunk-{chunk}"
+    return f"{job_id}-{what}-{secrets.token_hex(2)}"
