@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from base.database import Database
 from base.settings import Settings
 from models.registry import Registry
@@ -36,8 +38,9 @@ def _models(settings: Settings) -> list[str]:
 def _exports(settings: Settings) -> str:
     """What another terminal needs to meet this stack, where that is not the default."""
     usual = {name: str(Settings.model_fields[name].default) for name in ("url", "data_dir")}
-    return " ".join(
-        f"export ROWMILL_{name.upper()}={getattr(settings, name)}"
+    values = [
+        f"ROWMILL_{name.upper()}={shlex.quote(str(getattr(settings, name)))}"
         for name, default in usual.items()
         if str(getattr(settings, name)) != default
-    )
+    ]
+    return f"export {' '.join(values)}" if values else ""

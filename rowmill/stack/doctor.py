@@ -35,7 +35,10 @@ class Finding:
 
 def examine(settings: Settings, names: Collection[str] = ()) -> list[Finding]:
     """Make the checks with these names, or all of ``CHECKS``, in their order."""
-    database = Database(settings.database_url)
+    try:
+        database = Database(settings.database_url)
+    except (SQLAlchemyError, ImportError) as error:  # not a URL, or one of a driver that is not installed
+        return [Finding("database", False, _database_message(settings, error))]
     try:
         return [_finding(name, settings, database) for name in CHECKS if not names or name in names]
     finally:
@@ -111,7 +114,7 @@ def _port(settings: Settings, _database: Database) -> str:
         return f"{settings.port} is free"
 
 
-def _database_message(settings: Settings, error: SQLAlchemyError) -> str:
+def _database_message(settings: Settings, error: Exception) -> str:
     reason = str(error).splitlines()[0]
     return (
         f"The database at {without_password(settings.database_url)} cannot be used ({reason}). "

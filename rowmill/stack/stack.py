@@ -129,6 +129,7 @@ class Stack:
             end_leftovers(left)
         api_socket = self._open.enter_context(listen(self.settings.host, self.settings.port, "--port"))
         self._settle_ports(api_socket)
+        upgrade(self.settings.database_url)
         self._open.callback((self._run / RECORD).unlink, missing_ok=True)
         supervisor = self._supervisor = Supervisor(self._save_record)
         programs = self._programs(api_socket)
@@ -137,7 +138,6 @@ class Stack:
             supervisor.start(programs.pop("redis"))
             self._wait_until("redis", self._redis_listens)
         check_redis(self.settings.redis_url)
-        upgrade(self.settings.database_url)
         database = Database(self.settings.database_url)
         self._open.callback(database.dispose)
         with database.reading() as connection:

@@ -44,7 +44,7 @@ def rowmill(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 @contextmanager
-def rowmill_up(folder: Path) -> Iterator[subprocess.Popen[str]]:
+def rowmill_up(folder: Path, started_in: Path | None = None) -> Iterator[subprocess.Popen[str]]:
     """`rowmill up` on free ports, once it has said that it is ready."""
     command = [
         *ROWMILL,
@@ -58,7 +58,7 @@ def rowmill_up(folder: Path) -> Iterator[subprocess.Popen[str]]:
         "--data-dir",
         str(folder),
     ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=started_in) as process:
         assert process.stdout
         try:
             said = ""
@@ -177,8 +177,12 @@ def test_a_killed_process_comes_back(stack: Stack, name: str) -> None:
 
 
 @pytest.mark.slow
-def test_sigterm_stops_everything(tmp_path: Path) -> None:
-    with rowmill_up(tmp_path) as process:
+def test_sigterm_stops_everything(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    desk = tmp_path_factory.mktemp("desk")
+    for name in ("models", "base", "jobs"):  # folders as a user may have them where the stack is started
+        (desk / name).mkdir()
+        (desk / name / "__init__.py").write_text("raise SystemExit('not the user's own')")
+    with rowmill_up(tmp_path, started_in=desk) as process:
         record = load_record(tmp_path / "run" / "stack.json")
         assert record
         assert is_ready(record.url)

@@ -17,6 +17,7 @@ from rowmill.stack.checks import check_redis, is_loopback, listen, prepare_folde
 from rowmill.stack.problem import StackProblem
 from rowmill.stack.programs import require_flower_password
 from rowmill.stack.redis_server import find_redis_server, redis_arguments
+from rowmill.stack.upgrade import upgrade
 from tests.waiting import wait_until
 
 
@@ -157,3 +158,9 @@ def test_a_redis_server_on_path_comes_first(monkeypatch: pytest.MonkeyPatch, tmp
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert find_redis_server() == program
+
+
+@pytest.mark.parametrize("url", ["nonsense", "mysql://db/rowmill", "sqlite:////proc/rowmill/rowmill.db"])
+def test_a_database_that_cannot_be_used_is_named(url: str) -> None:
+    with pytest.raises(StackProblem, match=rf"^The database at {url} cannot be used .* ROWMILL_DATABASE_URL"):
+        upgrade(url)
