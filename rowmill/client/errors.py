@@ -42,8 +42,8 @@ class ApiError(RowmillError):
 
     def entries(self) -> list[str]:
         """One line for each entry of the problem's `errors` that `detail` does not already say."""
-        lines = [_entry_line(entry) for entry in self.problem.get("errors") or []]
-        return [line for line in lines if line not in self.detail]
+        entries = self.problem.get("errors") or []
+        return [_entry_line(entry) for entry in entries if _entry_text(entry) not in self.detail]
 
 
 class JobFailed(RowmillError):
@@ -84,8 +84,14 @@ def failure_text(job: JobResource) -> str:
 
 
 def _entry_line(entry: object) -> str:
+    text = _entry_text(entry)
     if not isinstance(entry, Mapping):
-        return str(entry)
-    text = str(entry.get("message") or entry.get("detail") or entry.get("code") or dict(entry))
+        return text
     places = [f"{key} {entry[key]}" for key in ("pointer", "row", "column") if entry.get(key) is not None]
     return f"{', '.join(places)}: {text}" if places else text
+
+
+def _entry_text(entry: object) -> str:
+    if not isinstance(entry, Mapping):
+        return str(entry)
+    return str(entry.get("message") or entry.get("detail") or entry.get("code") or dict(entry))
