@@ -16,11 +16,7 @@ def upgrade(url: str) -> None:
         database = Database(url)
         database.upgrade()
         database.dispose()
-    except (
-        SQLAlchemyError,
-        CommandError,
-        ImportError,
-    ) as error:  # ImportError: a driver that is not installed
+    except (SQLAlchemyError, CommandError, OSError, ImportError) as error:  # the last: a missing driver
         raise StackProblem(
             f"The database at {without_password(url)} cannot be used ({str(error).splitlines()[0]}). "
             "Correct ROWMILL_DATABASE_URL; without it Rowmill keeps a SQLite file in the data folder."
