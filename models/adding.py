@@ -242,12 +242,14 @@ def _with_cost(
 ) -> Manifest:
     model = LoadedModel(manifest, estimator, bundle)
 
+    width = rows.num_columns if isinstance(rows, pa.Table) else rows.shape[1]
+
     def batch(count: int) -> Any:
         if isinstance(rows, pa.Table):
             return probing.repeated(rows, count)
         return np.resize(rows, (count, rows.shape[1]))
 
-    return manifest.model_copy(update={"row_cost_seconds": probing.row_cost(batch, model.score)})
+    return manifest.model_copy(update={"row_cost_seconds": probing.row_cost(width, batch, model.score)})
 
 
 def _data(rows: pa.Table | np.ndarray, signature: Signature) -> Any:

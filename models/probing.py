@@ -24,7 +24,9 @@ VERIFIED_ROWS = 2000
 # BLAS changes the last bits with the memory layout of its input.
 TOLERANCE = 1e-12
 TIMED_ROWS = (1_000, 16_000, 128_000)
-ENOUGH_SECONDS = 0.05
+TIMED_CELLS = 4_000_000  # 32 MB of numbers
+# About as long as a chunk takes: on less, what an estimator spends per call would count as cost of rows.
+ENOUGH_SECONDS = 0.25
 LONG_SECONDS = 0.5
 
 Answer = list[np.ndarray]
@@ -151,10 +153,13 @@ def repeated(table: pa.Table, rows: int) -> pa.Table:
     return table.take(pa.array(np.arange(rows) % table.num_rows))
 
 
-def row_cost(rows: Callable[[int], Any], score: Callable[[Any], object]) -> float:
-    """Seconds per row of ``score(rows(count))``, for the first count that takes long enough to time."""
+def row_cost(width: int, rows: Callable[[int], Any], score: Callable[[Any], object]) -> float:
+    """Seconds per row of ``score(rows(count))``, for the first count that takes long enough to time.
+
+    ``width`` is the number of columns or pixels: batches of wide rows are kept shorter.
+    """
     cost = 0.0
-    for count in TIMED_ROWS:
+    for count in (max(min(count, TIMED_CELLS // width), PROBE_ROWS) for count in TIMED_ROWS):
         batch = rows(count)
         taken = _seconds(score, batch)
         if taken < LONG_SECONDS:
