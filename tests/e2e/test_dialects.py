@@ -19,7 +19,7 @@ Rows = list[dict[str, Any]]
 
 def wines(example: Example) -> Rows:
     """Each with a note of two lines that has quotes and delimiters in it; one of them has a bad cell."""
-    records = example.rows.head(ROWS).to_dict("records")
+    records: list[dict[Any, Any]] = example.rows.head(ROWS).to_dict("records")
     rows: Rows = [{"note": f'no. {n}, "fine"\nwine; {n}|\té', **wine} for n, wine in enumerate(records)]
     rows[BAD]["hue"] = "dull"
     return rows

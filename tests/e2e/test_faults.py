@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,10 @@ def look(stack: Stack, job_id: str) -> dict[str, Any]:
     return wait_until(ask, "the API answers", 30) or {}
 
 
+def has_done(stack: Stack, job_id: str, chunks: int) -> bool:
+    return bool(look(stack, job_id)["chunks"]["done"] >= chunks)
+
+
 @pytest.mark.parametrize(
     "hurt", [kill_pool_processes, kill_worker, wipe_redis, kill_redis, kill_caretaker, kill_everything]
 )
@@ -94,7 +99,7 @@ def test_a_job_survives(wounded: Stack, examples: dict[str, Example], hurt: Call
     answer = submit(wounded.url, rows.to_csv(index=False).encode(), model="wine", keep="id", chunk_rows=3000)
     job_id = answer.json()["id"]
     for share in (10, 25):
-        wait_until(lambda share=share: look(wounded, job_id)["chunks"]["done"] >= share, f"{share} done", 60)
+        wait_until(partial(has_done, wounded, job_id, share), f"{share} chunks are done", 60)
         hurt(wounded)
     wait_until(lambda: look(wounded, job_id)["done"], "the job ends", 90)
     job = wait(wounded.url, job_id)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from rowmill.stack import Stack
@@ -158,3 +159,21 @@ def test_lineage_stands_in_the_file(url: str) -> None:
     assert metadata[b"rowmill.input_sha256"].decode() == job["input"]["sha256"]
     assert "scikit-learn" in json.loads(metadata[b"rowmill.versions"])
     assert job["id"].encode() not in b"".join(metadata.values())
+
+
+@pytest.mark.parametrize("form", [False, True])
+def test_an_upload_is_not_held_in_memory(stack: Stack, tmp_path: Path, form: bool) -> None:
+    def api_memory() -> int:
+        master = psutil.Process(stack.pids["api"])
+        return sum(process.memory_full_info().uss for process in [master, *master.children()])
+
+    path = tmp_path / "large.csv"
+    path.write_text(HEADER + ROW * (45_000_000 // len(ROW)))
+    for _ in range(12):  # both processes have loaded what a submission needs
+        submit(stack.url, (HEADER + ROW).encode(), model="wine")
+    before = api_memory()
+    how = ("-F", f"file=@{path}") if form else ("-T", path)
+    status, job = curl(*how, f"{stack.url}/jobs?model=wine")
+    assert status == 202
+    assert api_memory() - before < 15_000_000
+    httpx.delete(f"{stack.url}/jobs/{job['id']}")
