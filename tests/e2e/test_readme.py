@@ -1,0 +1,131 @@
+"""What the README shows is what happens: its blocks are run in order, on a fresh stack, as a reader would.
+
+`console` blocks are commands with their output, `sh` and `python` blocks run without one, `sql` is for
+DuckDB; `text` blocks are not run. Ids, and progress that depends on the machine, may differ.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import duckdb_extension_httpfs
+import pytest
+
+from base.settings import Settings
+from rowmill.stack import Stack
+
+ROOT = Path(__file__).parents[2]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
+PROGRESS = re.compile(r"^(uploading|queued|planning|scoring|finishing|downloading)\b.*\n", re.MULTILINE)
+SHOWN_URL = "http://127.0.0.1:8000"
+END = "\x1e"
+
+
+class Block(NamedTuple):
+    """A fenced block of the page."""
+
+    language: str
+    text: str
+
+
+class Command(NamedTuple):
+    """A line after a prompt, and what the page says that it prints."""
+
+    line: str
+    output: str
+
+
+class Place:
+    """Where a reader of the page would be: a folder with the examples, and a stack without models."""
+
+    def __init__(self, folder: Path, url: str, data_dir: Path) -> None:
+        self.folder = folder
+        self.url = url
+        self.environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith("ROWMILL_")},
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+            "ROWMILL_URL": url,
+            "ROWMILL_DATA_DIR": str(data_dir),
+            "PYTHONPATH": str(ROOT),
+            "COLUMNS": "200",
+        }
+
+    def run(self, *command: str) -> str:
+        """What a program prints, both streams together."""
+        done = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=100,
+            check=False,
+        )
+        assert done.returncode == 0, f"{command[-1]}\nended with {done.returncode}:\n{done.stdout}"
+        return done.stdout
+
+    def here(self, text: str) -> str:
+        """The text with the address and the job of this place."""
+        if "/jobs/JOB/" in text:
+            text = text.replace("JOB", json.loads((self.folder / "job.json").read_text())["id"])
+        return text.replace(SHOWN_URL, self.url)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    folder = tmp_path_factory.mktemp("reader")
+    (folder / "examples").symlink_to(ROOT / "examples")
+    with Stack(Settings(data_dir=tmp_path_factory.mktemp("readme"), port=0, flower_port=0)) as stack:
+        yield Place(folder, stack.url, stack.settings.data_dir)
+
+
+@pytest.mark.timeout(300)
+def test_the_readme_does_what_it_says(place: Place) -> None:
+    runners = {"console": run_console, "sh": run_shell, "python": run_python, "sql": run_sql}
+    blocks = [Block(*match) for match in BLOCK.findall((ROOT / "README.md").read_text())]
+    ran = [block.language for block in blocks if block.language in runners]
+    assert set(ran) == set(runners)
+    assert {block.language for block in blocks} <= {*runners, "text"}
+    for block in blocks:
+        if block.language in runners:
+            runners[block.language](place, block.text)
+
+
+def run_console(place: Place, text: str) -> None:
+    commands = [Command(*part.split("\n", 1)) for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]]
+    # one shell for the block, so that a variable lives on; a refusal that is shown has a status of its own
+    script = "\n".join(f"{place.here(command.line)}\nprintf '{END}'" for command in commands)
+    outputs = place.run("bash", "-c", script).split(END)[:-1]
+    for command, output in zip(commands, outputs, strict=True):
+        assert plain(output.replace(place.url, SHOWN_URL)) == plain(command.output), command.line
+
+
+def run_shell(place: Place, text: str) -> None:
+    place.run("bash", "-euo", "pipefail", "-c", place.here(text))
+
+
+def run_python(place: Place, text: str) -> None:
+    place.run(sys.executable, "-c", place.here(text))
+
+
+def run_sql(place: Place, text: str) -> None:
+    extension = next(Path(duckdb_extension_httpfs.__file__).parent.rglob("httpfs.duckdb_extension"))
+    connection = duckdb.connect()
+    connection.execute(f"LOAD '{extension}'")
+    assert len(connection.execute(place.here(text)).fetchall()) == 3
+
+
+def plain(output: str) -> str:
+    """Output without what differs from run to run."""
+    return JOB_ID.sub("ID", PROGRESS.sub("", output)).strip()
