@@ -59,7 +59,7 @@ def result(job_id: str) -> Response:
 def as_csv(job_id: str) -> Response:
     """Made on the fly from the Parquet file."""
     view = _succeeded(job_id)
-    return _stream(results.as_csv(_file(view)), "text/csv; charset=utf-8", f"{_stem(view)}.scored.csv")
+    return _stream(results.as_csv(_file(view)), "text/csv", f"{_stem(view)}.scored.csv")
 
 
 @blueprint.get("/jobs/<job_id>/result.jsonl")
@@ -91,9 +91,7 @@ def errors_jsonl(job_id: str) -> Response:
 def errors_csv(job_id: str) -> Response:
     """The same as errors.jsonl, as a table."""
     view = _ended(job_id)
-    return _stream(
-        results.errors_as_csv(_errors(view)), "text/csv; charset=utf-8", f"{_stem(view)}.errors.csv"
-    )
+    return _stream(results.errors_as_csv(_errors(view)), "text/csv", f"{_stem(view)}.errors.csv")
 
 
 def _ended(job_id: str) -> JobView:
