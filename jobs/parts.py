@@ -13,6 +13,10 @@ import pyarrow.parquet as pq
 
 from base.formats import RowProblem
 
+# A kept column whose dictionary outgrows this is written plainly from there on. Ids never repeat: with the
+# default of 1 MiB they took as long to write as all other columns together.
+MAX_DICTIONARY_BYTES = 64 << 10
+
 
 def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     """A writer with the encodings that suit scores: zstd, and BYTE_STREAM_SPLIT for numbers.
@@ -28,6 +32,7 @@ def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
         compression="zstd",
         compression_level=1,
         use_dictionary=others or False,
+        dictionary_pagesize_limit=MAX_DICTIONARY_BYTES,
         column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
         write_statistics=True,
     )

@@ -6,9 +6,12 @@ Views are made on the fly, a batch at a time; only the Parquet file is stored.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from base.files import Files, sha256_of
+from base.files import Files
 from jobs.errors import Problem
 from jobs.parts import open_writer
 from jobs.records import Chunk, Input, Job
@@ -28,25 +31,37 @@ ERROR_COLUMNS = ("row", "line", "column", "value", "code", "message")
 def join(
     files: Files, chunks: Sequence[Chunk], empty: pa.Schema, metadata: dict[str, str], out: Path
 ) -> None:
-    """Write the parts one after another, a row group each; memory is that of one part.
+    """Write the parts one after another, a row group each; memory is that of a few parts.
 
     ``empty`` is the schema of a result without rows. Raises ``Problem`` (``part_damaged``) if a part is not
     what its attempt committed.
     """
-    paths = [_verified(files, chunk) for chunk in chunks]
-    schema = pq.read_schema(paths[0]) if paths else empty
-    with open_writer(out, schema.with_metadata(metadata)) as writer:
-        for path in paths:
-            table = pq.read_table(path)
+    tables = _in_turn(files, chunks)
+    first = next(tables, empty.empty_table())
+    with open_writer(out, first.schema.with_metadata(metadata)) as writer:
+        for table in chain([first], tables):
             if len(table):
                 writer.write_table(table.replace_schema_metadata(metadata), row_group_size=len(table))
 
 
-def _verified(files: Files, chunk: Chunk) -> Path:
+def _in_turn(files: Files, chunks: Sequence[Chunk]) -> Iterator[pa.Table]:
+    """The parts in order; the next one is read by a second thread while the caller works on this one."""
+    with ThreadPoolExecutor(1) as reader:
+        coming: Future[pa.Table] | None = None
+        for chunk in chunks:
+            ready, coming = coming, reader.submit(_read_part, files, chunk)
+            if ready:
+                yield ready.result()
+        if coming:
+            yield coming.result()
+
+
+def _read_part(files: Files, chunk: Chunk) -> pa.Table:
     part = chunk.part
-    if part is None or sha256_of(files.path(part["file"])) != part["sha256"]:
+    data = files.path(part["file"]).read_bytes() if part else b""
+    if part is None or hashlib.sha256(data).hexdigest() != part["sha256"]:
         raise Problem("part_damaged", f"The scored part of chunk {chunk.index} is not what was committed.")
-    return files.path(part["file"])
+    return pq.read_table(pa.BufferReader(data))
 
 
 def lineage(job: Job, source: Input, versions: Mapping[str, str]) -> dict[str, str]:
