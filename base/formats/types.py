@@ -5,7 +5,7 @@ Plain records only. Nothing here knows how any format is parsed, and nothing kno
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -101,7 +101,7 @@ class RowProblem:
     def shifted(self, rows: int, lines: int) -> RowProblem:
         """The same problem seen from a larger chunk, in which ``rows`` and ``lines`` come before it."""
         line = None if self.line is None else self.line + lines
-        return replace(self, row=self.row + rows, line=line)
+        return RowProblem(self.row + rows, line, self.column, self.value, self.code, self.message)
 
 
 @dataclass(frozen=True, slots=True)
