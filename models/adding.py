@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
+import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -36,7 +37,7 @@ from models.inputs import estimator_input
 from models.loading import LoadedModel, read_estimator
 from models.manifest import Code, ImageSpec, Manifest, Signature, StoredFile, Target
 from models.outputs import answers, checked_probabilities
-from models.pickles import check, inspect
+from models.pickles import DISTRIBUTIONS, check, inspect
 from models.samples import Sample, read_sample
 from models.user_code import Bundle, store
 
@@ -268,11 +269,20 @@ def _example(rows: pa.Table | np.ndarray) -> dict[str, Any] | None:
 def _libraries(packages: set[str]) -> dict[str, str]:
     """Versions of Python and of the installed distributions of these packages."""
     versions = {"python": platform.python_version()}
-    distributions = importlib.metadata.packages_distributions()
-    for package in {"sklearn", "numpy", "joblib"} | packages:
-        for distribution in distributions.get(package, ()):
+    for package in {"sklearn", "numpy", "joblib"} | packages - sys.stdlib_module_names:
+        for distribution in _distributions(package):
             versions[distribution.lower()] = importlib.metadata.version(distribution)
     return dict(sorted(versions.items()))
+
+
+def _distributions(package: str) -> Sequence[str]:
+    """The distributions that bring a package; reading all metadata is slow, and seldom needed."""
+    name = DISTRIBUTIONS.get(package, package)
+    try:
+        importlib.metadata.distribution(name)
+    except importlib.metadata.PackageNotFoundError:
+        return importlib.metadata.packages_distributions().get(package, [])
+    return [name]
 
 
 def _digest_of_data(data: Path | None) -> str | None:

@@ -2,40 +2,50 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import threading
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pyarrow as pa
 import pytest
+from sklearn.linear_model import LinearRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
 from models.adding import NewVersion, prepare
 from models.errors import ArtefactRefused
 from models.loading import LoadedModel, load
 from models.user_code import Bundle, store
-from tests.unit.models.test_adding import TRAIN, trained_elsewhere
 
 ROWS = pa.table({"x0": [2.0, 4.0], "x1": [0.0, 0.0]})
 
 
 def version(folder: Path, body: str, *, late_import: bool = False) -> LoadedModel:
-    """A model whose first step is ``features.change``, added with its module."""
-    folder.mkdir()
+    """A model whose first step is ``features.change``, added with its two modules."""
+    code, kept = folder / "code", folder / "store"
+    code.mkdir(parents=True)
+    kept.mkdir()
     helper = "import helpers_of_features as helpers"
     first, inner = ("", f"    {helper}\n") if late_import else (f"{helper}\n", "")
-    (folder / "helpers_of_features.py").write_text(f"def f(X): return {body}\n")
-    (folder / "features.py").write_text(f"{first}def change(X):\n{inner}    return helpers.f(X)\n")
-    file = trained_elsewhere(folder, TRAIN.format(definition="import features", function="features.change"))
-    (folder / "train.py").unlink()
-    file = file.rename(folder.with_suffix(".joblib"))
-    (folder / "store").mkdir()
-    kept = folder / "store"
-    code = folder.with_name(folder.name + "_code")
-    code.mkdir()
-    for name in ("features.py", "helpers_of_features.py"):
-        (folder / name).rename(code / name)
-    return load(prepare(NewVersion(name="m", file=file, code=code), kept), kept)
+    (code / "helpers_of_features.py").write_text(f"def f(X): return {body}\n")
+    (code / "features.py").write_text(f"{first}def change(X):\n{inner}    return helpers.f(X)\n")
+    train_with(code, folder / "m.joblib")
+    return load(prepare(NewVersion(name="m", file=folder / "m.joblib", code=code), kept), kept)
+
+
+def train_with(code: Path, file: Path) -> None:
+    """Fit and save a model as the owner of ``code`` would, and forget the modules again."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(code)
+        change = importlib.import_module("features").change
+        inputs = np.arange(1.0, 21.0).reshape(10, 2)
+        model = make_pipeline(FunctionTransformer(change), LinearRegression()).fit(inputs, inputs[:, 0])
+        joblib.dump(model, file)
+    for module in ("features", "helpers_of_features"):
+        sys.modules.pop(module, None)
 
 
 @pytest.mark.parametrize("late_import", [False, True])
