@@ -72,11 +72,14 @@ def _decide(upload: intake.Upload, options: Options, name: str) -> Response:
     file_name = name or f"input.{examined.shape.format}"
     key = request.headers.get("Idempotency-Key", "").strip().strip('"') or None
     submission = intake.submission(shop, upload, examined, options, owner=OWNER, file_name=file_name, key=key)
-    job, is_new = accept(shop.database, submission)
+    is_new = False
+    try:
+        job, is_new = accept(shop.database, submission)
+    finally:
+        if not is_new:
+            shop.files.remove_folder(ending.input_folder(submission.input_id))
     if is_new:
         send_step(shop.database, shop.broker, PLAN, job.id)
-    else:
-        shop.files.remove_folder(ending.input_folder(submission.input_id))
     return _accepted(job)
 
 

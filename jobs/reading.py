@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,9 +118,8 @@ def _preview(connection: Any, job: Job, source: Input) -> list[dict[str, Any]]:
         line = None if line is None or chunk.lines is None else line + chunk.lines
     shown = []
     for error in job.errors_preview:
-        start, line = starts[error["chunk"]]
         plain = {key: value for key, value in error.items() if key != "chunk"}
-        shown.append({**plain, "row": None, "line": None} if start is None else shift(plain, start, line))
+        shown.append(shift(plain, *starts[error["chunk"]]))
     return shown
 
 
@@ -148,7 +148,7 @@ def list_jobs(
         if version.isdigit():
             conditions.append(jobs.c.model_version == int(version))
     if tag:
-        conditions.append(cast(jobs.c.tags, String).contains(f'"{tag}"', autoescape=True))
+        conditions.append(cast(jobs.c.tags, String).contains(json.dumps(tag), autoescape=True))
     if before:
         conditions.append(jobs.c.id < before)
     query = select(jobs).where(and_(*conditions)).order_by(jobs.c.id.desc()).limit(limit)

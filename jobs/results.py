@@ -107,22 +107,26 @@ def row_errors(files: Files, chunks: Iterable[Chunk], first_line: int) -> Iterat
     """Every row error of the committed chunks, with rows and lines counted from the start of the file.
 
     Rows count from 0. Lines count from 1 and include the header; ``first_line`` is that of the first record.
+    In a job that failed, what follows a chunk that was never scored has no known number, so null.
     """
-    row = 0
+    row: int | None = 0
     line: int | None = first_line
     for chunk in chunks:
         if chunk.part and chunk.part["errors_file"]:
             with files.path(chunk.part["errors_file"]).open(encoding="utf-8") as stream:
                 for text in stream:
                     yield shift(json.loads(text), row, line)
-        row += chunk.rows or 0
+        row = None if row is None or chunk.rows is None else row + chunk.rows
         line = None if line is None or chunk.lines is None else line + chunk.lines
 
 
-def shift(error: dict[str, Any], row: int, line: int | None) -> dict[str, Any]:
-    """A row error with absolute numbers; a line that cannot be known is null."""
-    known = error["line"] is not None and line is not None
-    return {**error, "row": error["row"] + row, "line": error["line"] + line if known else None}
+def shift(error: dict[str, Any], row: int | None, line: int | None) -> dict[str, Any]:
+    """A row error with absolute numbers; one that cannot be known is null."""
+    return {
+        **error,
+        "row": None if row is None else error["row"] + row,
+        "line": None if line is None or error["line"] is None else error["line"] + line,
+    }
 
 
 def errors_as_jsonl(errors: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:

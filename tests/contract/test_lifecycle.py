@@ -214,7 +214,7 @@ def test_jobs_of_others_do_not_exist(database: Database) -> None:
 
 
 def test_lists_are_newest_first_and_filtered(database: Database) -> None:
-    jobs = [new_job(database, tags=[f"t{number % 2}", "100%"]) for number in range(5)]
+    jobs = [new_job(database, tags=[f"t{number % 2}", "100%", "märz"]) for number in range(5)]
 
     def ids(**filters: object) -> list[str]:
         everything = {"status": None, "model": None, "tag": None, "before": None, "limit": 99}
@@ -226,6 +226,7 @@ def test_lists_are_newest_first_and_filtered(database: Database) -> None:
     assert ids(before=newest_first[1]) == newest_first[2:]
     assert ids(tag="t1") == [newest_first[1], newest_first[3]]
     assert len(ids(tag="100%")) == 5
+    assert len(ids(tag="märz")) == 5
     assert ids(tag="%") == []
     assert ids(model="wine@2") == ids(model="beer") == ids(status="failed") == []
 
