@@ -1,4 +1,4 @@
-"""The front door: ``flask --app api run``, or gunicorn on ``api:create_app()``. Thin: parse, call, present."""
+"""The front door: ``flask --app api run``, or gunicorn on ``api:create_app()``. Parse, call, present."""
 
 from __future__ import annotations
 
