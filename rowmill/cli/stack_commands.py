@@ -37,7 +37,8 @@ def up(
 
     settings = _settings(port=port, flower_port=flower_port, data_dir=data_dir, workers=workers)
     for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.default_int_handler)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, signal.default_int_handler)
     typer.echo(f"Starting Rowmill in {settings.data_dir} …")
     try:
         with Stack(settings) as stack:
