@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install up demo test test-system check lock
+.PHONY: help install up demo test test-system check bench lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ check: $(INSTALLED) ## format, lint, types, import contracts, tests
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+
+bench: $(INSTALLED) ## measure against the baselines; takes long, wants an idle machine
+	@$(BIN)/python -m benchmarks
 
 lock: $(INSTALLED) ## resolve the dependencies anew, for all platforms, with hashes
 	$(COMPILE) --extra build --extra dev --extra system -o requirements.lock
