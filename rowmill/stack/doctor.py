@@ -18,6 +18,7 @@ from models.errors import ModelError
 from models.registry import Registry
 from rowmill.stack.checks import check_redis, listen, prepare_folder
 from rowmill.stack.problem import StackProblem
+from rowmill.stack.redis_server import embedded_url, socket_path
 
 START_ONE = "Start a stack with `rowmill up`"
 HTTP_SECONDS = 3
@@ -66,6 +67,9 @@ def _folder(settings: Settings, _database: Database) -> str:
 
 
 def _redis(settings: Settings, _database: Database) -> str:
+    own = settings.redis_url == embedded_url(settings.data_dir)
+    if own and not socket_path(settings.data_dir).exists():
+        raise StackProblem(f"No Redis runs in {settings.data_dir}. {START_ONE}, or set ROWMILL_REDIS_URL.")
     check_redis(settings.redis_url)
     return without_password(settings.redis_url)
 
