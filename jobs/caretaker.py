@@ -23,7 +23,7 @@ from jobs.lifecycle.window import FINISH, PLAN, open_window, send_step, window_s
 from jobs.reading import count_live_workers
 from jobs.records import Chunk, Job
 from jobs.states import FINAL, ChunkStatus, JobStatus
-from jobs.workshop import Workshop
+from jobs.stores import Stores
 
 log = structlog.get_logger()
 
@@ -37,30 +37,30 @@ WORKER_MEMORY_SECONDS = 24 * 3600.0
 class Caretaker:
     """Runs all rules once a :meth:`tick`; remembers between ticks only what a tick compares with the last."""
 
-    def __init__(self, workshop: Workshop) -> None:
-        self.workshop = workshop
+    def __init__(self, stores: Stores) -> None:
+        self.stores = stores
         self._empty_since: float | None = None
         self._swept_at = -ORPHAN_SWEEP_SECONDS
 
     def tick(self) -> None:
         """One round: time first, then losses, then sending, then tidying."""
-        workshop = self.workshop
-        end_overdue(workshop)
-        recover_chunks(workshop)
-        recover_steps(workshop)
+        stores = self.stores
+        end_overdue(stores)
+        recover_chunks(stores)
+        recover_steps(stores)
         try:
             self._recover_messages()
         except redis.RedisError as error:
             log.warning("redis not reached, jobs wait", reason=str(error))
         else:
-            send_due(workshop)
-        expire_jobs(workshop)
+            send_due(stores)
+        expire_jobs(stores)
         if time.monotonic() - self._swept_at >= ORPHAN_SWEEP_SECONDS:
             self._swept_at = time.monotonic()
-            remove_orphans(workshop)
+            remove_orphans(stores)
 
     def _recover_messages(self) -> None:
-        broker, database = self.workshop.broker, self.workshop.database
+        broker, database = self.stores.broker, self.stores.database
         remembered = broker.read_tick()
         with database.writing() as connection:
             now = database.now(connection)
@@ -79,7 +79,7 @@ class Caretaker:
                 forget_sent(connection, before=self._empty_since)
                 self._empty_since = now
             forget_overtaken(connection, now)
-            number = _next_tick(connection, self.workshop.database.is_sqlite, now)
+            number = _next_tick(connection, self.stores.database.is_sqlite, now)
         broker.write_tick(number)
 
 
@@ -116,28 +116,37 @@ def forget_overtaken(connection: Any, now: float) -> None:
     connection.execute(update(chunks).where(overtaken).values(sent_at=None))
 
 
-def end_overdue(workshop: Workshop) -> None:
+def end_overdue(stores: Stores) -> None:
     """Fail jobs whose deadline passed before they ended."""
-    with workshop.database.writing() as connection:
-        now = workshop.database.now(connection)
+    with stores.database.writing() as connection:
+        now = stores.database.now(connection)
         overdue = select(jobs.c.id).where(jobs.c.deadline_at < now, jobs.c.status.not_in(FINAL))
         for job_id in connection.execute(overdue).scalars().all():
             message = "The job did not end before its deadline. Send it again with a longer one."
             fail_job(connection, job_id, now, {"code": "deadline_passed", "message": message})
 
 
-def recover_chunks(workshop: Workshop) -> None:
+def recover_chunks(stores: Stores) -> None:
     """Open chunks again whose worker fell silent; fail the job of one that was tried too often."""
-    settings = workshop.settings
-    with workshop.database.writing() as connection:
-        now = workshop.database.now(connection)
+    settings = stores.settings
+    with stores.database.writing() as connection:
+        now = stores.database.now(connection)
         abandoned = and_(
             chunks.c.status == ChunkStatus.RUNNING,
             lease_is_over(chunks.c.lease_until, now, settings.lease_seconds),
             exists().where(jobs.c.id == chunks.c.job_id, jobs.c.status == JobStatus.SCORING),
         )
         for chunk in Chunk.from_rows(connection.execute(select(chunks).where(abandoned)).all()):
+            again = chunk.attempt < settings.max_attempts
+            values = {
+                "status": ChunkStatus.PENDING if again else ChunkStatus.FAILED,
+                "lease_until": None,
+                "sent_at": None,
+            }
             this = and_(chunks.c.job_id == chunk.job_id, chunks.c.index == chunk.index)
+            # the condition once more: on Postgres a late worker may have committed since it was read
+            if connection.execute(update(chunks).where(this, abandoned).values(values)).rowcount != 1:
+                continue
             close_attempt(
                 connection,
                 chunk.job_id,
@@ -147,21 +156,16 @@ def recover_chunks(workshop: Workshop) -> None:
                 outcome="lost",
                 reason=LEASE_OVER,
             )
-            if chunk.attempt < settings.max_attempts:
-                values = {"status": ChunkStatus.PENDING, "lease_until": None, "sent_at": None}
-                connection.execute(update(chunks).where(this).values(values))
-            else:
-                connection.execute(update(chunks).where(this).values(status=ChunkStatus.FAILED))
-                fail_job(
-                    connection, chunk.job_id, now, _lost_too_often(f"Chunk {chunk.index}", chunk.attempt)
-                )
+            if not again:
+                error = _lost_too_often(f"Chunk {chunk.index}", chunk.attempt)
+                fail_job(connection, chunk.job_id, now, error)
 
 
-def recover_steps(workshop: Workshop) -> None:
+def recover_steps(stores: Stores) -> None:
     """The same for planning and finishing."""
-    settings = workshop.settings
-    with workshop.database.writing() as connection:
-        now = workshop.database.now(connection)
+    settings = stores.settings
+    with stores.database.writing() as connection:
+        now = stores.database.now(connection)
         abandoned = and_(
             jobs.c.status.in_((JobStatus.PLANNING, JobStatus.FINISHING)),
             jobs.c.step_lease_until.is_not(None),
@@ -170,11 +174,10 @@ def recover_steps(workshop: Workshop) -> None:
         for job in Job.from_rows(connection.execute(select(jobs).where(abandoned)).all()):
             if job.step_attempt < settings.max_attempts:
                 values = {"step_lease_until": None, "sent_at": None}
-                connection.execute(update(jobs).where(jobs.c.id == job.id).values(values))
+                connection.execute(update(jobs).where(jobs.c.id == job.id, abandoned).values(values))
             else:
-                fail_job(
-                    connection, job.id, now, _lost_too_often(f"The step '{job.status}'", job.step_attempt)
-                )
+                error = _lost_too_often(f"The step '{job.status}'", job.step_attempt)
+                fail_job(connection, job.id, now, error, abandoned)
 
 
 def _lost_too_often(what: str, attempts: int) -> dict[str, Any]:
@@ -185,9 +188,9 @@ def _lost_too_often(what: str, attempts: int) -> dict[str, Any]:
     }
 
 
-def send_due(workshop: Workshop) -> None:
+def send_due(stores: Stores) -> None:
     """Send what is not sent: steps that wait, and chunks that fit into their job's window."""
-    database, broker = workshop.database, workshop.broker
+    database, broker = stores.database, stores.broker
     with database.writing() as connection:
         now = database.now(connection)
         waiting = and_(
@@ -205,27 +208,27 @@ def send_due(workshop: Workshop) -> None:
         )
     for job_id, task in steps:
         send_step(database, broker, task, job_id)
-    window = window_size(count_live_workers(database, 3 * workshop.settings.heartbeat_seconds))
+    window = window_size(count_live_workers(database, 3 * stores.settings.heartbeat_seconds))
     for job_id in scoring:
         open_window(database, broker, job_id, window)
 
 
-def expire_jobs(workshop: Workshop) -> None:
+def expire_jobs(stores: Stores) -> None:
     """Remove the files of jobs whose time is over, and forget workers that are long gone."""
-    database = workshop.database
+    database = stores.database
     with database.writing() as connection:
         now = database.now(connection)
         connection.execute(delete(workers).where(workers.c.seen_at < now - WORKER_MEMORY_SECONDS))
         over = and_(jobs.c.expires_at < now, jobs.c.expired_at.is_(None), jobs.c.status.in_(FINAL))
         due = Job.from_rows(connection.execute(select(jobs).where(over)).all())
     for job in due:
-        expire(database, workshop.files, job)
+        expire(database, stores.files, job)
 
 
-def remove_orphans(workshop: Workshop) -> None:
+def remove_orphans(stores: Stores) -> None:
     """Remove old files and folders that no row names: left by processes that died between file and commit."""
-    files, oldest = workshop.files, time.time() - ORPHAN_AGE_SECONDS
-    with workshop.database.reading() as connection:
+    files, oldest = stores.files, time.time() - ORPHAN_AGE_SECONDS
+    with stores.database.reading() as connection:
         known = {input_folder(row) for row in connection.execute(select(inputs.c.id)).scalars()}
         known |= {job_folder(row) for row in connection.execute(select(jobs.c.id)).scalars()}
     for folder in ("inputs", "jobs", "staging"):

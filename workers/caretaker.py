@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from base import logs
 from base.settings import Settings
 from jobs.caretaker import Caretaker
-from jobs.workshop import Workshop
+from jobs.stores import Stores
 
 log = structlog.get_logger()
 
@@ -23,14 +23,14 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    caretaker = Caretaker(Workshop.open(settings, worker="caretaker"))
+    caretaker = Caretaker(Stores.connect(settings))
     while not stop.is_set():
         try:
             caretaker.tick()
         except (SQLAlchemyError, OSError) as error:
             log.error("tick failed", reason=str(error))
         stop.wait(settings.caretaker_seconds)
-    caretaker.workshop.close()
+    caretaker.stores.close()
 
 
 if __name__ == "__main__":
