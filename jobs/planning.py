@@ -56,8 +56,18 @@ def _plan(workshop: Workshop, claim: StepClaim) -> JobStatus:
     total = shape.rows or path.stat().st_size / max(shape.bytes_per_row, 1.0)
     rows = max(rows, int(total / MAX_CHUNKS) + 1)
     # the cuts first, the transaction second: a database must never wait for a file
-    spans = list(plan(path, shape, chunk_rows=rows, max_chunk_bytes=settings.max_chunk_bytes))
+    spans = list(
+        plan(path, shape, chunk_rows=rows, max_chunk_bytes=_byte_limit(shape, settings.max_chunk_bytes))
+    )
     return steps.planned(workshop.database, claim, spans, decoded)
+
+
+def _byte_limit(shape: InputShape, max_chunk_bytes: int) -> int:
+    """What a chunk may cover, as the format counts bytes: Parquet's are those of the unpacked data.
+
+    It is read several times faster than text, so its chunks are larger, or the queue would be a third of all.
+    """
+    return 2 * max_chunk_bytes if shape.format == "parquet" else max_chunk_bytes
 
 
 def _decode(workshop: Workshop, claim: StepClaim, shape: InputShape) -> str:
