@@ -10,13 +10,14 @@ from uuid6 import uuid7
 from base.files import sha256_of
 from jobs import parts
 from jobs.errors import LostLease
+from jobs.finishing import finish_job
 from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import chunks
-from jobs.lifecycle.chunks import PREVIEW_ERRORS, ScoredChunk
+from jobs.lifecycle.chunks import PREVIEW_ERRORS, Committed, ScoredChunk
 from jobs.lifecycle.ending import job_folder
 from jobs.lifecycle.window import FINISH, send_chunks, send_step, window_size
 from jobs.reading import count_live_workers
-from jobs.records import Claim
+from jobs.records import Claim, Job
 from jobs.rows import score_span
 from jobs.scoring import Scored
 from jobs.trouble import handed_back
@@ -36,6 +37,7 @@ def run_chunk(workshop: Workshop, job_id: str, index: int) -> None:
     )
     if held is None:
         return
+    done: Committed | None = None  # stays so if the lease is lost
     with (
         handed_back(workshop, held),
         Heartbeat(
@@ -43,10 +45,22 @@ def run_chunk(workshop: Workshop, job_id: str, index: int) -> None:
         ) as heartbeat,
     ):
         scored, lines = score_span(workshop, held, heartbeat.check)
-        _commit(workshop, held, scored, lines)
+        done = _commit(workshop, held, scored, lines)
+    if done is not None:
+        _go_on(workshop, held.job, done)
 
 
-def _commit(workshop: Workshop, held: Claim, scored: Scored, lines: int | None) -> None:
+def _go_on(workshop: Workshop, job: Job, done: Committed) -> None:
+    """Send what comes next. A job of one chunk is finished at once, sooner than a message would be read."""
+    if not done.finishing:
+        send_chunks(workshop.database, workshop.broker, job.id, done.send_next)
+    elif job.chunks_total == 1:
+        finish_job(workshop, job.id)
+    else:
+        send_step(workshop.database, workshop.broker, FINISH, job.id)
+
+
+def _commit(workshop: Workshop, held: Claim, scored: Scored, lines: int | None) -> Committed:
     part = _write(workshop, held, scored)
     live = count_live_workers(workshop.database, 3 * workshop.settings.heartbeat_seconds)
     outcome = ScoredChunk(
@@ -58,16 +72,12 @@ def _commit(workshop: Workshop, held: Claim, scored: Scored, lines: int | None) 
         preview=[asdict(problem) for problem in scored.problems[:PREVIEW_ERRORS]],
     )
     try:
-        done = chunks.commit(workshop.database, held, outcome, window_size(live))
+        return chunks.commit(workshop.database, held, outcome, window_size(live))
     except LostLease:
         for name in (part["file"], part["errors_file"]):
             if name:
                 workshop.files.remove(name)
         raise
-    if done.finishing:
-        send_step(workshop.database, workshop.broker, FINISH, held.job.id)
-    else:
-        send_chunks(workshop.database, workshop.broker, held.job.id, done.send_next)
 
 
 def _write(workshop: Workshop, held: Claim, scored: Scored) -> dict[str, Any]:

@@ -74,9 +74,16 @@ def claim(
 
 
 def _open_attempt(connection: Connection, chunk: Chunk, worker: str, now: float) -> Claim:
-    close_attempt(
-        connection, chunk.job_id, chunk.index, chunk.attempt - 1, now=now, outcome="lost", reason=LEASE_OVER
-    )
+    if chunk.attempt > 1:
+        close_attempt(
+            connection,
+            chunk.job_id,
+            chunk.index,
+            chunk.attempt - 1,
+            now=now,
+            outcome="lost",
+            reason=LEASE_OVER,
+        )
     connection.execute(
         insert(attempts).values(
             job_id=chunk.job_id, index=chunk.index, attempt=chunk.attempt, worker=worker, started_at=now
@@ -120,11 +127,13 @@ def commit(database: Database, held: Claim, scored: ScoredChunk, window: int) ->
             raise LostLease
         close_attempt(connection, job.id, held.chunk.index, held.attempt, now=now, outcome="done")
         last = job.chunks_done == job.chunks_total
+        preview = job.errors_preview
         if scored.rows_failed:
             preview = _merge_errors(connection, job, held.chunk.index, scored)
-            if error := _too_many_errors(job, preview, last):
-                fail_job(connection, job.id, now, error)
-                return Committed([], finishing=False)
+        # also after a chunk without errors: a share can be judged only when the last one gives the total
+        if job.rows_failed and (error := _too_many_errors(job, preview, last)):
+            fail_job(connection, job.id, now, error)
+            return Committed([], finishing=False)
         if last:
             _open_finishing(connection, job, now)
             return Committed([], finishing=True)
@@ -190,11 +199,15 @@ def _open_finishing(connection: Connection, job: Row[Any], now: float) -> None:
 
 
 def release(database: Database, held: Claim, error: dict[str, Any], retry_at: float | None) -> None:
-    """Give a failed attempt back for another try at ``retry_at``, or fail the job if there is none."""
+    """Give a failed attempt back for another try at ``retry_at``, or fail the job if there is none.
+
+    An attempt that was overtaken decides nothing: whoever took over may succeed.
+    """
     with database.writing() as connection:
         now = database.now(connection)
         if retry_at is None:
-            if fail_job(connection, held.job.id, now, error):
+            mine = exists().where(_held(held))
+            if fail_job(connection, held.job.id, now, error, mine):
                 connection.execute(update(chunks).where(_held(held)).values(status=ChunkStatus.FAILED))
         else:
             values = {
