@@ -136,5 +136,5 @@ def _add_models(served: Served, folder: Path) -> None:
 def _output(*command: str | Path) -> str:
     done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{command[0]} failed: {done.stderr or done.stdout}")
+        raise RuntimeError(f"{command[0]} failed: {done.stderr} {done.stdout}")
     return done.stdout
