@@ -32,9 +32,11 @@ def move_job(
     return connection.execute(changed).rowcount == 1
 
 
-def fail_job(connection: Connection, job_id: str, now: float, error: dict[str, Any]) -> bool:
+def fail_job(
+    connection: Connection, job_id: str, now: float, error: dict[str, Any], *conditions: ColumnElement[bool]
+) -> bool:
     """Move a job to ``failed`` with the error that its reader will see."""
-    return move_job(connection, job_id, JobStatus.FAILED, {"error": error, "finished_at": now})
+    return move_job(connection, job_id, JobStatus.FAILED, {"error": error, "finished_at": now}, *conditions)
 
 
 def close_attempt(

@@ -73,7 +73,7 @@ def release(database: Database, claim: StepClaim, reason: dict[str, Any], retry_
     with database.writing() as connection:
         now = database.now(connection)
         if retry_at is None:
-            fail_job(connection, claim.job.id, now, reason)
+            fail_job(connection, claim.job.id, now, reason, _held(claim))
             return
         values = {"step_lease_until": None, "step_not_before": retry_at, "sent_at": None}
         connection.execute(update(jobs).where(_held(claim)).values(values))

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import redis
-from sqlalchemy import select, update
+import threading
 
+import pytest
+import redis
+from sqlalchemy import select, text, update
+
+from base.database import Database
 from base.database.tables import chunks, jobs
 from jobs import reading
-from jobs.caretaker import Caretaker, send_due
+from jobs.caretaker import Caretaker, recover_chunks, send_due
 from jobs.lifecycle import steps
 from jobs.lifecycle.window import open_window
 from jobs.workshop import Workshop
 from tests.builders import LEASE_SECONDS, MAX_ATTEMPTS, OWNER, claim_chunk, commit_chunk, new_job, planned_job
 from tests.conftest import Clock
+from tests.waiting import wait_until
 
 
 def queue(workshop: Workshop) -> int:
@@ -115,6 +120,28 @@ def test_a_silent_worker_loses_its_chunk(workshop: Workshop, clock: Clock) -> No
     caretaker.tick()
     assert reading.list_chunks(workshop.database, job.id)[0].status == "pending"
     assert queue(workshop) == 1
+
+
+def test_a_late_commit_beats_the_caretaker(workshop: Workshop, clock: Clock) -> None:
+    database = workshop.database
+    if database.is_sqlite:
+        pytest.skip("SQLite has one writer at a time: nothing comes between reading and writing")
+    job = planned_job(database, chunk_count=1)
+    assert claim_chunk(database, job, 0)
+    clock.advance(LEASE_SECONDS + 1)
+    caretaker = threading.Thread(target=recover_chunks, args=(workshop,))
+    with database.writing() as late:
+        late.execute(update(chunks).values(status="done", lease_until=None))
+        caretaker.start()  # reads the chunk as running, and has to wait for this commit before it writes
+        wait_until(lambda: _waits_for_a_lock(database), "the caretaker waits")
+    caretaker.join()
+    assert reading.list_chunks(database, job.id)[0].status == "done"
+
+
+def _waits_for_a_lock(database: Database) -> bool:
+    query = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'transactionid'")
+    with database.reading() as connection:
+        return bool(connection.execute(query).scalar_one())
 
 
 def test_a_chunk_that_loses_every_worker_fails_its_job_alone(workshop: Workshop, clock: Clock) -> None:

@@ -192,6 +192,36 @@ def test_the_limit_of_row_errors_is_the_users(
     assert after.done == (code is not None)
 
 
+def test_a_share_of_row_errors_is_judged_at_the_end_though_the_last_chunk_is_clean(
+    database: Database,
+) -> None:
+    job = planned_job(database, chunk_count=2, max_row_errors="10%")
+    commit_chunk(database, job, 0, rows=10, failed=5)
+    assert status_of(database, job.id) == JobStatus.SCORING  # the total is not known yet
+    assert not commit_chunk(database, job, 1, rows=10).finishing
+    assert (reading.find_job(database, OWNER, job.id).error or {})["code"] == "too_many_row_errors"
+
+
+@pytest.mark.parametrize("kind", ["chunk", "step"])
+def test_an_overtaken_attempt_cannot_fail_its_job(database: Database, clock: Clock, kind: str) -> None:
+    error = {"code": "unreadable_bytes", "message": "broken"}
+    if kind == "chunk":
+        job = planned_job(database)
+        frozen = claim_chunk(database, job, 0)
+        clock.advance(LEASE_SECONDS + 1)
+        assert frozen
+        assert claim_chunk(database, job, 0)
+        chunks.release(database, frozen, error, retry_at=None)
+    else:
+        job = new_job(database)
+        silent = steps.claim_planning(database, job.id, LEASE_SECONDS, MAX_ATTEMPTS)
+        clock.advance(LEASE_SECONDS + 1)
+        assert silent
+        assert steps.claim_planning(database, job.id, LEASE_SECONDS, MAX_ATTEMPTS)
+        steps.release(database, silent, error, retry_at=None)
+    assert not reading.find_job(database, OWNER, job.id).done
+
+
 def test_one_idempotency_key_makes_one_job(database: Database) -> None:
     asked = submission(idempotency_key="k")
     first, is_new = accept(database, asked)
