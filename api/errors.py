@@ -30,6 +30,7 @@ STATUSES = {
     "bad_multipart": 400,
     "bad_json": 400,
     "bad_cursor": 400,
+    "incomplete_body": 400,
     "newlines_stripped": 400,
     "unknown_option": 422,
     "too_large": 413,

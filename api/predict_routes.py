@@ -81,8 +81,8 @@ def _body(most: int) -> bytes:
     )
     if (request.content_length or 0) > most:
         raise too_large
-    blocks = bytearray()
-    while block := request.stream.read(uploads.BLOCK_BYTES):
+    blocks, sent = bytearray(), uploads.Body(request)
+    while block := sent.read(uploads.BLOCK_BYTES):
         blocks += block
         if len(blocks) > most:
             raise too_large

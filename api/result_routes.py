@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request, send_file
+from werkzeug.http import dump_options_header
 
 from api.context import OWNER, workshop
 from api.presenting import job_resource
@@ -141,5 +143,9 @@ def _stem(view: JobView) -> str:
 
 def _stream(pieces: Iterator[bytes], mimetype: str, name: str) -> Response:
     answer = Response(pieces, mimetype=mimetype)
-    answer.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    # as RFC 6266 has it: a header is ASCII, so a name of another script is told twice
+    names = {"filename": re.sub(r"[^\x20-\x7e]", "_", name), "filename*": f"UTF-8''{quote(name, safe='')}"}
+    if name.isascii():
+        del names["filename*"]
+    answer.headers["Content-Disposition"] = dump_options_header("attachment", names)
     return answer

@@ -7,7 +7,7 @@ parsing, which would swallow a body that curl labels as a form, is never trigger
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 from flask import Request
@@ -44,9 +44,37 @@ def is_multipart(request: Request) -> bool:
     return request.mimetype == "multipart/form-data"
 
 
+class Body:
+    """A request's body to read from: one that breaks off is a ``Problem``, never half a file."""
+
+    def __init__(self, request: Request) -> None:
+        self._stream = request.stream
+        self._announced = request.content_length or 0  # 0 if it is sent in chunks: those have an end mark
+        self._received = 0
+
+    def read(self, size: int) -> bytes:
+        """At most ``size`` bytes, at least one; none at the end. Raises ``Problem`` (``incomplete_body``)."""
+        try:
+            block = self._stream.read(size)
+        except Exception as error:  # what a server raises at broken framing has no common base
+            raise _incomplete(f"It cannot be read: {type(error).__name__}.") from error
+        self._received += len(block)
+        # gunicorn ends a body whose client went away as if it were whole
+        if not block and self._received < self._announced:
+            raise _incomplete(
+                f"It has {self._received} of the {self._announced} bytes of its Content-Length."
+            )
+        return block
+
+
+def _incomplete(reason: str) -> Problem:
+    return Problem("incomplete_body", f"The body broke off. {reason} Nothing was accepted; send it again.")
+
+
 def read_raw(request: Request, upload: Upload) -> str:
     """Stream the whole body into ``upload``; returns its name at the client, if one was sent."""
-    while block := request.stream.read(BLOCK_BYTES):
+    body = Body(request)
+    while block := body.read(BLOCK_BYTES):
         upload.write(block)
     return parse_options_header(request.headers.get("Content-Disposition"))[1].get("filename", "")
 
@@ -64,7 +92,11 @@ def read_form(request: Request, upload: Upload) -> tuple[str, dict[str, str]]:
         max_form_parts=MAX_PARTS,
     )
     try:
-        fields, files = parser.parse(request.stream, boundary.encode("latin-1"), request.content_length)
+        fields, files = parser.parse(
+            Body(request),  # type: ignore[arg-type]  # the parser only reads
+            boundary.encode("latin-1"),
+            request.content_length,
+        )
     except (ValueError, EOFError) as error:
         raise Problem("bad_multipart", f"The form cannot be read: {error}.") from error
     except RequestEntityTooLarge as error:
@@ -115,7 +147,8 @@ def drained(request: Request) -> Iterator[None]:
     try:
         yield
     except Exception:
-        left = MAX_DRAINED_BYTES
-        while left > 0 and (block := request.stream.read(min(BLOCK_BYTES, left))):
-            left -= len(block)
+        left, body = MAX_DRAINED_BYTES, Body(request)
+        with suppress(Problem):  # it broke off: there is no more to read
+            while left > 0 and (block := body.read(min(BLOCK_BYTES, left))):
+                left -= len(block)
         raise
