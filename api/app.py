@@ -9,6 +9,7 @@ from uuid6 import uuid7
 from api import errors, health, job_routes, model_routes, openapi, pages, predict_routes, result_routes
 from base import logs
 from base.settings import Settings
+from jobs.errors import Problem
 from jobs.workshop import Workshop
 
 
@@ -21,6 +22,7 @@ def create_app() -> APIFlask:
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["workshop"] = Workshop.open(settings, worker="api")
     app.before_request(_name_request)
+    app.before_request(_refuse_nul)
     app.after_request(_finish_response)
     errors.register(app)
     for room in (health, job_routes, result_routes, predict_routes, model_routes, pages):
@@ -30,6 +32,12 @@ def create_app() -> APIFlask:
 
 def _name_request() -> None:
     g.request_id = request.headers.get("X-Request-ID", "")[:128] or str(uuid7())
+
+
+def _refuse_nul() -> None:
+    """Postgres has no text with a NUL in it, so none is looked for."""
+    if "\0" in request.path or b"%00" in request.query_string:
+        raise Problem("bad_request", "The address holds a NUL byte (%00). Leave it out.")
 
 
 def _finish_response(response: Response) -> Response:

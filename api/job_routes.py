@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from typing import Any
+from uuid import UUID
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request, url_for
@@ -30,6 +32,8 @@ HEAD_BYTES = 1 << 20
 MAX_WAIT_SECONDS = 30.0
 FIRST_POLL_SECONDS = 0.005
 SLOWEST_POLL_SECONDS = 0.25
+MAX_KEY_LENGTH = 255
+LIST_OPTIONS = ("status", "model", "tag", "limit", "cursor")
 # Each waiting request holds a thread; beyond this many, an answer comes at once.
 _waiting = threading.BoundedSemaphore(4)
 
@@ -70,8 +74,9 @@ def _decide(upload: intake.Upload, options: Options, name: str) -> Response:
     if options.dry_run:
         return jsonify(dry_run(shop, upload.path, examined, options))
     file_name = name or f"input.{examined.shape.format}"
-    key = request.headers.get("Idempotency-Key", "").strip().strip('"') or None
-    submission = intake.submission(shop, upload, examined, options, owner=OWNER, file_name=file_name, key=key)
+    submission = intake.submission(
+        shop, upload, examined, options, owner=OWNER, file_name=file_name, key=_idempotency_key()
+    )
     is_new = False
     try:
         job, is_new = accept(shop.database, submission)
@@ -81,6 +86,15 @@ def _decide(upload: intake.Upload, options: Options, name: str) -> Response:
     if is_new:
         send_step(shop.database, shop.broker, PLAN, job.id)
     return _accepted(job)
+
+
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key", "").strip().strip('"')
+    if len(key) > MAX_KEY_LENGTH:
+        raise Problem(
+            "bad_option", f"Idempotency-Key has {len(key)} characters; send {MAX_KEY_LENGTH} at most."
+        )
+    return key or None
 
 
 def _refuse_stripped(upload: intake.Upload) -> None:
@@ -161,6 +175,8 @@ def _wait(job_id: str, seconds: float) -> None:
 def index() -> Response:
     """Filters: `status`, `model` (name or name@version), `tag`; `limit`; `cursor` of the last answer."""
     shop = workshop()
+    if unknown := set(request.args).difference(LIST_OPTIONS):
+        raise Problem("unknown_option", f"GET /jobs has no {min(unknown)!r}, only {', '.join(LIST_OPTIONS)}.")
     status, limit = request.args.get("status"), _limit()
     if status is not None and status not in set(JobStatus):
         raise Problem("bad_option", f"status must be one of {', '.join(JobStatus)}, not {status!r}.")
@@ -170,7 +186,7 @@ def index() -> Response:
         status=status,
         model=request.args.get("model"),
         tag=request.args.get("tag"),
-        before=request.args.get("cursor"),
+        before=_cursor(),
         limit=limit + 1,
     )
     jobs = [_resource(job) for job in found[:limit]]
@@ -190,9 +206,19 @@ def _resource(job: Job) -> dict[str, Any]:
     return job_resource(view)
 
 
+def _cursor() -> str | None:
+    text = request.args.get("cursor")
+    try:
+        return text and str(UUID(text))
+    except ValueError:
+        raise Problem(
+            "bad_cursor", f"cursor is the next_cursor of an answer before, not {text!r}. Begin without it."
+        ) from None
+
+
 def _limit() -> int:
     text = request.args.get("limit", "20")
-    if not text.isdigit() or not 1 <= int(text) <= 100:
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= 100:
         raise Problem("bad_option", f"limit must be a number from 1 to 100, not {text!r}.")
     return int(text)
 

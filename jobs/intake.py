@@ -6,6 +6,7 @@ What is wrong is said now, with the value and the way out, and nothing stays on 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -137,7 +138,7 @@ def submission(
         ttl_seconds=options.ttl or workshop.settings.result_ttl_seconds,
         deadline_seconds=options.deadline,
         input_id=input_id,
-        input_name=file_name[-NAME_LENGTH:],
+        input_name=re.sub(r"[\x00-\x1f\x7f]", "_", file_name)[-NAME_LENGTH:],
         input_bytes=upload.bytes,
         input_sha256=upload.sha256,
         input_shape=examined.shape.to_json(),

@@ -21,7 +21,9 @@ def _split(value: Any) -> Any:
 
 
 def _seconds(value: Any) -> Any:
-    if isinstance(value, str) and (match := re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhdw])", value.strip())):
+    if isinstance(value, str) and (
+        match := re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([smhdw])", value.strip())
+    ):
         return float(match[1]) * _UNITS[match[2]]
     return value
 
@@ -38,7 +40,9 @@ def _header(value: Any) -> Any:
 
 def _row_errors(value: Any) -> Any:
     text = str(value).strip()
-    if not re.fullmatch(r"\d+|\d+(\.\d+)?%", text) or (text.endswith("%") and float(text[:-1]) > 100):
+    if not re.fullmatch(r"[0-9]{1,15}|[0-9]{1,3}(\.[0-9]+)?%", text) or (
+        text.endswith("%") and float(text[:-1]) > 100
+    ):
         raise ValueError("must be a count of rows, such as 100, or a share of them, such as 1%")
     return text
 
@@ -53,7 +57,7 @@ class Options(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: str | None = None
-    name: Annotated[str, Field(max_length=255)] | None = None
+    name: Annotated[str, Field(max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")] | None = None
     tags: Annotated[Names, Field(max_length=16)] = []
     keep: Names = []
     outputs: Annotated[list[Literal["confidence"]], BeforeValidator(_split)] = []

@@ -14,6 +14,7 @@ from jobs.errors import Problem
 from jobs.records import Chunk, Input, Job
 from jobs.results import shift
 from jobs.states import FINAL, ChunkStatus, JobStatus
+from models.names import parse
 
 
 @dataclass(frozen=True)
@@ -138,17 +139,24 @@ def list_jobs(
     before: str | None,
     limit: int,
 ) -> list[Job]:
-    """Newest first; ``before`` is the id of the last job already seen (ids grow with time)."""
+    """Newest first; ``before`` is the id of the last job already seen (ids grow with time).
+
+    Raises ``ModelError`` or ``Problem`` for a ``model`` that is neither a name nor a version.
+    """
     conditions: list[ColumnElement[bool]] = [owned(jobs, owner)]
     if status:
         conditions.append(jobs.c.status == status)
     if model:
-        name, _, version = model.partition("@")
+        name, version, alias = parse(model)
+        if alias is not None:
+            raise Problem("bad_option", f"model can be {name} or a version such as {name}@1, not an alias.")
         conditions.append(jobs.c.model_name == name)
-        if version.isdigit():
-            conditions.append(jobs.c.model_version == int(version))
+        if version is not None:
+            conditions.append(jobs.c.model_version == version)
     if tag:
-        conditions.append(cast(jobs.c.tags, String).contains(json.dumps(tag), autoescape=True))
+        # not LIKE, which knows no case on SQLite
+        tags = cast(jobs.c.tags, String)
+        conditions.append(func.replace(tags, json.dumps(tag), "") != tags)
     if before:
         conditions.append(jobs.c.id < before)
     query = select(jobs).where(and_(*conditions)).order_by(jobs.c.id.desc()).limit(limit)

@@ -6,6 +6,7 @@ line, is read one line at a time (`jsonl_lines`), which also tells the bad cells
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -34,6 +35,7 @@ from base.formats.types import (
 MAX_COLUMNS = 20_000
 # Lines of the head that are looked at for the columns and their kinds.
 _SAMPLE_LINES = 1000
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 def sniff(head: bytes, options: CsvOptions, *, final: bool) -> InputShape:
@@ -46,7 +48,8 @@ def sniff(head: bytes, options: CsvOptions, *, final: bool) -> InputShape:
     kinds: dict[str, Counter[ColumnKind]] = {}
     for line in lines:
         for name, value in _record(line).items():
-            kinds.setdefault(name, Counter())[kind_of(value)] += 1
+            if not _HALF_PAIR.search(name):  # such a key is no text, so it can name no column
+                kinds.setdefault(name, Counter())[kind_of(value)] += 1
     if not kinds:
         raise InputRefused(
             "unknown_format",
