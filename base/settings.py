@@ -6,6 +6,8 @@ in ``.env``). Other rooms receive plain values; nothing else in Rowmill reads ``
 
 from __future__ import annotations
 
+import difflib
+import os
 from pathlib import Path
 from typing import Self
 
@@ -66,6 +68,17 @@ class Settings(BaseSettings):
     log_level: str = Field(
         "INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$", description="Least severe line that is logged."
     )
+
+    @model_validator(mode="after")
+    def _refuse_unknown(self) -> Self:
+        """A misspelt variable would otherwise be a setting that silently has no effect."""
+        known = {f"ROWMILL_{name.upper()}" for name in Settings.model_fields}
+        for name in os.environ:
+            if name.upper().startswith("ROWMILL_") and name.upper() not in known:
+                near = difflib.get_close_matches(name.upper(), known, 1)
+                hint = f"did you mean {near[0]}?" if near else "`rowmill config` lists the settings."
+                raise ValueError(f"there is no setting {name}; {hint}")
+        return self
 
     @model_validator(mode="after")
     def _fill_in_data_dir(self) -> Self:

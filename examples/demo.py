@@ -96,7 +96,7 @@ def score(url: str, file: Path, model: str, keep: str | None = None) -> pa.Table
     seconds = time.monotonic() - began
     rows = resource["rows"]
     print(
-        f"  {rows['done']:,} rows, {rows['failed']:,} with errors, {resource['chunks']['done']:,} chunks, "
+        f"  {rows['done']:,} rows, {rows['failed']:,} with errors, {resource['chunks']['done']:,} chunk(s), "
         f"{seconds:.1f} s from POST to {target.name}: {rows['done'] / seconds:,.0f} rows/s"
     )
     check("every row was scored", rows["failed"] == 0 and rows["done"] == rows["total"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from jobs.scoring import ERROR_FIELD
 from models.manifest import Manifest, output_schema
 from models.signature import Match, match_columns
 
+# Problems that the sentence for people names; the list for programs has them all.
+MAX_SAID = 5
 # What a column of a typed file may be for each kind that a model wants.
 FITTING = {
     "number": {"number", "boolean", "unknown"},
@@ -50,7 +53,11 @@ def match(manifest: Manifest, shape: InputShape, keep: Sequence[str], outputs: S
     )
     if matched.problems:
         errors = [{"code": p.code, "column": p.column, "detail": p.message} for p in matched.problems]
-        said = " ".join(problem.message for problem in matched.problems)
+        said = " ".join(problem.message for problem in matched.problems[:MAX_SAID])
+        more = len(errors) - MAX_SAID
+        said += f" {more} more are listed under errors." if more > 0 else ""
+        if shape.format == "csv" and shape.csv.header and all(_is_number(name) for name in names if name):
+            said += " The first row looks like data; if the file has no header, send header=none."
         raise Problem(errors[0]["code"] or "", f"The file does not fit {manifest.reference}. {said}", errors)
     wanted = tuple(
         Wanted(spec.name, position, spec.kind)
@@ -58,17 +65,21 @@ def match(manifest: Manifest, shape: InputShape, keep: Sequence[str], outputs: S
     )
     if shape.format == "parquet":
         _refuse_types(manifest, shape, wanted)
-    return Columns(wanted, tuple(names.index(name) for name in kept), kept, _notes(matched))
+    return Columns(wanted, tuple(names.index(name) for name in kept), kept, _notes(matched, kept))
 
 
-def _notes(matched: Match) -> list[str]:
+def _notes(matched: Match, kept: Sequence[str]) -> list[str]:
     notes = []
     if matched.by == "position":
         notes.append("Columns were matched by position, because their names are not those of the model.")
-    if matched.extra:
-        shown = ", ".join(matched.extra[:20]) + (", …" if len(matched.extra) > 20 else "")
-        notes.append(f"Columns that the model does not use: {shown}.")
+    if unused := [name for name in matched.extra if name not in kept]:
+        shown = ", ".join(unused[:20]) + (", …" if len(unused) > 20 else "")
+        notes.append(f"Columns that are neither used by the model nor kept: {shown}.")
     return notes
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"[+-]?[0-9]+([.,][0-9]*)?([eE][+-]?[0-9]+)?", text.strip()) is not None
 
 
 def _wrong_kind(manifest: Manifest, shape: InputShape) -> Problem:
@@ -124,7 +135,10 @@ def refuse_mistyped(manifest: Manifest, columns: Columns, head: ChunkRows) -> No
             p for p in head.problems if p.column == want.name and p.code in ("not_a_number", "not_a_boolean")
         ]
         if bad and not _any_valid(head.columns.column(want.name)):
-            errors.append(_mistyped(want, f"holds {bad[0].value!r} and no value that fits in the first rows"))
+            found = f"holds {bad[0].value!r} and no value that fits in the first rows"
+            if re.fullmatch(r"[+-]?[0-9]+,[0-9]+", bad[0].value or ""):
+                found += " (if the comma is the decimal mark, send decimal=,)"
+            errors.append(_mistyped(want, found))
     _raise_mistyped(manifest, errors)
 
 

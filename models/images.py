@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from models.errors import BadImage
 from models.manifest import ImageSpec
@@ -68,5 +68,8 @@ def _too_large(pixels: str) -> BadImage:
 def _unreadable(data: bytes, error: Exception) -> BadImage:
     if not data:
         return BadImage("image_unreadable", "The image is empty (0 bytes).")
-    reason = f"{type(error).__name__}: {error}".replace("\n", " ")[:200]
-    return BadImage("image_unreadable", f"Not a complete PNG or JPEG image of {len(data)} bytes ({reason}).")
+    reason = ""
+    # Pillow says of these only in which buffer they lay, which is another one each time
+    if not isinstance(error, UnidentifiedImageError):
+        reason = f" ({type(error).__name__}: {error})".replace("\n", " ")[:200]
+    return BadImage("image_unreadable", f"Not a complete PNG or JPEG image, of {len(data)} bytes{reason}.")

@@ -36,6 +36,8 @@ DISTRIBUTIONS = {
     "PIL": "pillow",
     "sklearn": "scikit-learn",
     "sksurv": "scikit-survival",
+    "xgboost": "xgboost",
+    "catboost": "catboost",
     "yaml": "pyyaml",
 }
 _OPENERS: tuple[tuple[bytes, Any], ...] = (
@@ -202,10 +204,15 @@ def _other_sklearn(version: str, source: str) -> ArtefactRefused:
 
 
 def _not_installed(package: str, source: str) -> ArtefactRefused:
-    distribution = DISTRIBUTIONS.get(package, package)
+    own_code = f"add the model with --code {package}.py (or its folder)"
+    # only names known to be right are suggested: a guessed one may be somebody's trap
+    if distribution := DISTRIBUTIONS.get(package):
+        advice = f"Run `pip install {distribution}` in Rowmill's environment."
+    else:
+        advice = (
+            f"If it is your own code, {own_code}; if it is a library, install that in Rowmill's environment."
+        )
     return ArtefactRefused(
         "module_not_installed",
-        f"{source} needs the module {package!r}, which is not installed here. If it is a library, run "
-        f"`pip install {distribution}` in Rowmill's environment; if it is your own code, add the model with "
-        f"--code {package}.py (or its folder).",
+        f"{source} needs the module {package!r}, which is not installed here. {advice}",
     )

@@ -87,7 +87,7 @@ def _by_position(wanted: Sequence[str], names: Sequence[str]) -> Match:
 
 def _missing(name: str, wanted: Sequence[str], names: Sequence[str]) -> ColumnProblem:
     free = [other for other in names if other not in set(wanted)]
-    near = difflib.get_close_matches(name, free, 1, 0.5) or [
+    near = difflib.get_close_matches(name, free, 1, 0.75) or [
         other for other in free if other.strip().casefold() == name.strip().casefold()
     ]
     hint = f"; the nearest is {near[0]!r}, rename it" if near else f"; it has {_listed(names)}"

@@ -179,7 +179,8 @@ def _too_many_errors(job: Row[Any], preview: list[dict[str, Any]], last: bool) -
         first = preview[0]
         return {
             "code": "row_error",
-            "message": f"A row could not be scored, and on_error=fail was asked for: {first['message']} "
+            "message": f"A row could not be scored, and on_error=fail was asked for: "
+            f"{first['message'].rstrip('.')}. See errors_preview for its place. "
             "Correct the row, or send on_error=null to get it as a row error.",
         }
     total = job.rows_total if job.rows_total is not None else job.rows_done if last else None

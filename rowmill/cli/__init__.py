@@ -5,6 +5,9 @@ Nothing that needs scikit-learn or Celery is imported here: `rowmill --help` mus
 
 from __future__ import annotations
 
+import importlib.metadata
+from typing import Annotated
+
 import typer
 
 from rowmill.cli import job_commands, models_commands, score_commands, stack_commands
@@ -21,6 +24,24 @@ app = typer.Typer(
     # a traceback with the values of variables could show a secret
     pretty_exceptions_enable=False,
 )
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(importlib.metadata.version("rowmill"))
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and stop.", is_eager=True, callback=_print_version),
+    ] = False,
+) -> None:
+    """Options of `rowmill` itself; each does its work in its own callback."""
+
+
 score_commands.register(app)
 job_commands.register(app)
 app.add_typer(models_commands.app, name="models")

@@ -38,6 +38,7 @@ def _models(settings: Settings) -> list[str]:
 def _exports(settings: Settings) -> str:
     """What another terminal needs to meet this stack, where that is not the default."""
     usual = {name: str(Settings.model_fields[name].default) for name in ("url", "data_dir")}
+    usual["database_url"] = f"sqlite:///{settings.data_dir / 'rowmill.db'}"
     values = [
         f"ROWMILL_{name.upper()}={shlex.quote(str(getattr(settings, name)))}"
         for name, default in usual.items()

@@ -6,6 +6,7 @@ from enum import IntEnum
 from typing import Any, NoReturn
 
 import typer
+from pydantic import ValidationError
 from typer.core import TyperGroup
 
 from rowmill.client import ApiError, ConnectError, JobResource, RowmillError, WaitTimeout
@@ -37,12 +38,24 @@ class Commands(TyperGroup):
         except ApiError as refused:
             entries = "".join(f"\n  {entry}" for entry in refused.entries())
             stop(f"{refused.detail} ({refused.code}){entries}", ExitCode.FAILED)
+        except ValidationError as invalid:
+            stop(_setting_problem(invalid), ExitCode.USAGE)
         except BrokenPipeError:
             raise  # the reader of stdout has seen enough; Typer ends quietly
         except (RowmillError, OSError) as failed:
             stop(str(failed), ExitCode.FAILED)
         except KeyboardInterrupt:
             stop("interrupted", ExitCode.INTERRUPTED)
+
+
+def _setting_problem(invalid: ValidationError) -> str:
+    """What is wrong with the environment or `.env`; commands check their own arguments before this."""
+    wrong = invalid.errors()[0]
+    said = wrong["msg"].removeprefix("Value error, ")
+    if not wrong["loc"]:
+        return said
+    name = "_".join(str(part) for part in wrong["loc"]).upper()
+    return f"the setting ROWMILL_{name} is {wrong['input']!r}: {said}"
 
 
 def say(text: str) -> None:

@@ -112,8 +112,9 @@ def _settings(**options: Any) -> Settings:
     except ValidationError as error:
         wrong = error.errors()[0]
         name = str(wrong["loc"][0]) if wrong["loc"] else ""
-        given = f"--{name.replace('_', '-')}" if options.get(name) is not None else f"ROWMILL_{name.upper()}"
-        stop(f"{given} is {wrong['input']!r}: {wrong['msg']}; correct it and try again", ExitCode.USAGE)
+        if options.get(name) is None:
+            raise  # a setting of the environment, which every command tells in the same words
+        stop(f"--{name.replace('_', '-')} is {wrong['input']!r}: {wrong['msg']}", ExitCode.USAGE)
 
 
 def _shown(value: object) -> Any:

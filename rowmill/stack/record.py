@@ -18,7 +18,7 @@ import psutil
 from rowmill.stack.problem import StackProblem
 
 # Every process of a stack finds the stack's id here, and so do the processes that it starts itself.
-MARK = "ROWMILL_STACK_ID"
+MARK = "_ROWMILL_STACK_ID"
 KILL_SECONDS = 10
 
 
