@@ -10,7 +10,7 @@ from base.formats import Span, read_members
 from jobs.head import HEAD_ROWS, read_head
 from jobs.intake import Examined
 from jobs.options import Options
-from jobs.results import shift
+from jobs.results import plain_rows, shift
 from jobs.rows import score_images, score_table, scorer_of
 from jobs.workshop import Workshop
 
@@ -33,7 +33,7 @@ def dry_run(workshop: Workshop, path: Path, examined: Examined, options: Options
         "model": {"name": manifest.name, "version": manifest.version, "sha256": manifest.sha256},
         "format": shape.format,
         "columns": scored.table.schema.names,
-        "rows": table.to_pylist(),
+        "rows": plain_rows(table),
         "errors": [shift(asdict(problem), 0, shape.header_lines + 1) for problem in shown],
         "warnings": examined.columns.notes,
     }

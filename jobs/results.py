@@ -9,6 +9,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
@@ -79,27 +80,50 @@ def preview(path: Path, rows: int) -> list[dict[str, Any]]:
     """The first ``rows`` rows as plain data."""
     with pq.ParquetFile(path) as parquet:
         batch = next(parquet.iter_batches(batch_size=max(1, rows)), None)
-    return [] if batch is None else batch.slice(0, rows).to_pylist()
+    return [] if batch is None else plain_rows(batch.slice(0, rows))
+
+
+def plain_rows(table: pa.Table | pa.RecordBatch) -> list[dict[str, Any]]:
+    """Rows as JSON can hold them: no NaN or infinity (null instead), bytes in hexadecimal, times as text."""
+    columns = [[_plain(value) for value in column.to_pylist()] for column in table.columns]
+    return [dict(zip(table.schema.names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None | str() | int():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case bytes():
+            return value.hex()
+        case _:
+            return str(value)
 
 
 def as_csv(path: Path) -> Iterator[bytes]:
     """The result as CSV text, in pieces."""
     with pq.ParquetFile(path) as parquet:
-        header = True
+        yield _csv(parquet.schema_arrow.empty_table(), header=True)
         for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
-            sink = io.BytesIO()
-            pa.csv.write_csv(batch, sink, pa.csv.WriteOptions(include_header=header))
-            header = False
-            yield sink.getvalue()
-        if header:
-            yield (",".join(f'"{name}"' for name in parquet.schema_arrow.names) + "\n").encode()
+            yield _csv(pa.Table.from_batches([batch]), header=False)
+
+
+def _csv(table: pa.Table, *, header: bool) -> bytes:
+    for position, field in enumerate(table.schema):
+        if "binary" in str(field.type):  # as in the other views
+            shown = pa.array(map(_plain, table.column(position).to_pylist()), pa.string())
+            table = table.set_column(position, field.name, shown)
+    sink = io.BytesIO()
+    pa.csv.write_csv(table, sink, pa.csv.WriteOptions(include_header=header))
+    return sink.getvalue()
 
 
 def as_jsonl(path: Path) -> Iterator[bytes]:
-    """The result as JSON Lines, in pieces. Kept columns without a JSON form are written as text."""
+    """The result as JSON Lines, in pieces; cells are as in :func:`plain_rows`."""
     with pq.ParquetFile(path) as parquet:
         for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
-            lines = (json.dumps(row, ensure_ascii=False, default=str) for row in batch.to_pylist())
+            lines = (json.dumps(row, ensure_ascii=False) for row in plain_rows(batch))
             yield "".join(f"{line}\n" for line in lines).encode()
 
 
