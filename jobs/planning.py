@@ -67,7 +67,7 @@ def _byte_limit(shape: InputShape, max_chunk_bytes: int) -> int:
 
     It is read several times faster than text, so its chunks are larger, or the queue would be a third of all.
     """
-    return 2 * max_chunk_bytes if shape.format == "parquet" else max_chunk_bytes
+    return max_chunk_bytes * 3 // 2 if shape.format == "parquet" else max_chunk_bytes
 
 
 def _decode(workshop: Workshop, claim: StepClaim, shape: InputShape) -> str:
