@@ -56,8 +56,12 @@ class Files:
 
     def remove_folder(self, name: str) -> None:
         """Remove a stored folder with all that lies in it; one that is gone already is fine."""
+        # moved out of the way first: a worker may be writing into it, or removing from it, at this moment
+        self.staging.mkdir(parents=True, exist_ok=True)
+        doomed = self.staging / f"{uuid7()}"
         with suppress(FileNotFoundError):
-            shutil.rmtree(self.root / name)
+            (self.root / name).rename(doomed)
+            shutil.rmtree(doomed)
 
     def free_bytes(self) -> int:
         """Room left on the disk that holds the folder."""

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import and_, delete, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from base.database.tables import chunks, inputs, jobs, ticks, workers
+from base.database.tables import chunks, jobs, ticks, workers
 from base.files import ORPHAN_AGE_SECONDS
 from jobs.lifecycle.ending import expire, input_folder, job_folder
 from jobs.lifecycle.guards import LEASE_OVER, close_attempt, fail_job, lease_is_over
@@ -229,8 +229,8 @@ def remove_orphans(stores: Stores) -> None:
     """Remove old files and folders that no row names: left by processes that died between file and commit."""
     files, oldest = stores.files, time.time() - ORPHAN_AGE_SECONDS
     with stores.database.reading() as connection:
-        known = {input_folder(row) for row in connection.execute(select(inputs.c.id)).scalars()}
-        known |= {job_folder(row) for row in connection.execute(select(jobs.c.id)).scalars()}
+        kept = connection.execute(select(jobs.c.id, jobs.c.input_id).where(jobs.c.expired_at.is_(None)))
+        known = {folder for row in kept for folder in (job_folder(row.id), input_folder(row.input_id))}
     for folder in ("inputs", "jobs", "staging"):
         for path in (files.root / folder).glob("*"):
             name = f"{folder}/{path.name}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base.files import sha256_of
 from jobs import results
+from jobs.errors import LostLease
 from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import steps
 from jobs.lifecycle.ending import job_folder
@@ -42,9 +43,13 @@ def _finish(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> None:
         size, digest = draft.stat().st_size, sha256_of(draft)
         name = files.keep(draft, f"{job_folder(job.id)}/result-{claim.attempt}.parquet")
     result = {"file": name, "bytes": size, "sha256": digest}
-    steps.finished(
-        workshop.database, claim, result, job.options["ttl"] or workshop.settings.result_ttl_seconds
-    )
-    for chunk in chunks:
-        if chunk.part:
-            files.remove(chunk.part["file"])
+    try:
+        steps.finished(
+            workshop.database, claim, result, job.options["ttl"] or workshop.settings.result_ttl_seconds
+        )
+    except LostLease:
+        files.remove(name)
+        raise
+    # all of them, not only those that were joined: attempts that died left parts that no row names
+    for path in files.path(f"{job_folder(job.id)}/parts").glob("*.parquet"):
+        path.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -199,3 +200,20 @@ def test_files_go_when_their_time_is_over(workshop: Workshop, clock: Clock) -> N
     Caretaker(workshop).tick()
     assert not folder.exists()
     assert reading.find_job(workshop.database, OWNER, job.id).expired_at == clock.now
+
+
+def test_what_no_row_needs_is_removed_once_it_is_old(workshop: Workshop, clock: Clock) -> None:
+    kept, over = new_job(workshop.database), new_job(workshop.database, ttl_seconds=1.0)
+    with workshop.database.writing() as connection:
+        # the caretaker died between this commit and the removal of the files
+        connection.execute(update(jobs).where(jobs.c.id == over.id).values(expired_at=clock.now))
+    names = [f"inputs/{kept.input_id}", f"jobs/{kept.id}", f"inputs/{over.input_id}", f"jobs/{over.id}"]
+    names += ["inputs/unknown", "staging/half-a-file", "staging/of-today"]
+    for name in names:
+        path = workshop.files.root / name
+        path.mkdir(parents=True)
+        (path / "data").touch()
+        if name != "staging/of-today":
+            os.utime(path, (0, 0))
+    Caretaker(workshop).tick()
+    assert [name for name in names if (workshop.files.root / name).exists()] == [*names[:2], names[-1]]
