@@ -71,11 +71,18 @@ def _byte_limit(shape: InputShape, max_chunk_bytes: int) -> int:
 
 
 def _decode(workshop: Workshop, claim: StepClaim, shape: InputShape) -> str:
-    received = workshop.files.path(claim.input.file)
-    with workshop.files.draft() as draft:
+    files, name = workshop.files, f"{input_folder(claim.input.id)}/decoded-"
+    for earlier in range(1, claim.attempt):  # whoever made those cannot plan any more
+        files.remove(f"{name}{earlier}")
+    with files.draft() as draft:
         with draft.open("wb") as out:
-            decode(received, out, shape, max_decoded_bytes=workshop.settings.max_decoded_bytes)
-        return workshop.files.keep(draft, f"{input_folder(claim.input.id)}/decoded-{claim.attempt}")
+            decode(
+                files.path(claim.input.file),
+                out,
+                shape,
+                max_decoded_bytes=workshop.settings.max_decoded_bytes,
+            )
+        return files.keep(draft, f"{name}{claim.attempt}")
 
 
 def rows_for(manifest: Manifest, shape: InputShape, seconds: float) -> int:
