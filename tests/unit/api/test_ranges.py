@@ -1,0 +1,30 @@
+"""Range headers: what may be passed on, what must be ignored, and what is out of reach of the file."""
+
+from __future__ import annotations
+
+import pytest
+
+from api.ranges import normalised
+
+
+@pytest.mark.parametrize(
+    ("header", "passed_on"),
+    [
+        ("bytes=0-3", "bytes=0-3"),
+        ("Bytes = 5 - ", "bytes=5-"),
+        ("bytes=-8", "bytes=92-"),
+        ("bytes=-1000", "bytes=0-"),  # longer than the file: all of it
+        ("bytes=-0", "bytes=100-"),  # nothing: out of reach
+        ("bytes=7-3", None),
+        ("bytes=-", None),
+        ("bytes=0-1,4-5", None),
+        ("rows=0-3", None),
+        ("bytes=\u0663-", None),
+        ("bytes=-" + "9" * 5000, None),
+        ("bytes=" + "9" * 5000 + "-", None),
+        (None, None),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_a_range_of_a_file_of_100_bytes(header: str | None, passed_on: str | None) -> None:
+    assert normalised(header, 100) == passed_on
