@@ -107,8 +107,9 @@ class Supervisor:
             post.child = None
         elif now - post.child.started >= STABLE_SECONDS:
             post.failures = 0
-            if post.program.log.stat().st_size > LOG_BYTES:
-                rotate(post.program.log)
+            with contextlib.suppress(OSError):  # somebody removed the log, or the disk is full
+                if post.program.log.stat().st_size > LOG_BYTES:
+                    rotate(post.program.log)
 
     def _restart(self, post: _Post) -> None:
         try:
@@ -117,7 +118,10 @@ class Supervisor:
             post.failures += 1
             post.restart_at = time.monotonic() + restart_pause(post.failures)
         else:
-            self._on_change()
+            with contextlib.suppress(
+                OSError
+            ):  # a full disk: what is told of the change must not end the stack
+                self._on_change()
 
     def _end(self, post: _Post) -> None:
         child = post.child

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -62,6 +63,38 @@ def test_a_killed_child_comes_back_with_another_pid(supervisor: Supervisor, tmp_
     )
     assert is_running(second)
     assert supervisor.failures == {"child": 1}
+
+
+def comes_back(supervisor: Supervisor) -> None:
+    first = supervisor.pids["child"]
+    os.kill(first, signal.SIGKILL)
+    wait_until(lambda: supervisor.pids.get("child", first) != first, "restart")
+
+
+def test_a_log_that_somebody_removed_ends_nothing(
+    supervisor: Supervisor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rowmill.stack.supervisor.STABLE_SECONDS", 0.0)  # looks after logs from the start
+    supervisor.start(python(tmp_path, FOREVER))
+    (tmp_path / "child.log").unlink()
+    comes_back(supervisor)
+    assert (tmp_path / "child.log").exists()
+
+
+def test_a_change_that_cannot_be_written_down_ends_nothing(tmp_path: Path) -> None:
+    changes: list[int] = []
+
+    def write_down() -> None:
+        changes.append(1)
+        if len(changes) > 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    supervisor = Supervisor(write_down)
+    supervisor.start(python(tmp_path, FOREVER))
+    comes_back(supervisor)
+    comes_back(supervisor)
+    supervisor.stop(at_once=True)
+    assert len(changes) == 3
 
 
 def test_the_children_of_a_dead_child_go_before_it_is_started_again(
