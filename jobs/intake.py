@@ -6,6 +6,7 @@ What is wrong is said now, with the value and the way out, and nothing stays on 
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -80,13 +81,21 @@ def receive(
         )
     free = files.free_bytes()
     if free < min_free_bytes + (announced_bytes or 0):
-        raise Problem(
-            "disk_low",
-            f"Only {free} bytes are free where files are kept, and {min_free_bytes} must stay free. "
-            "Delete jobs that are no longer needed, or give the data folder more room.",
+        raise _disk_low(
+            f"Only {free} bytes are free where files are kept, and {min_free_bytes} must stay free."
         )
-    with files.draft() as path, path.open("wb") as stream:
-        yield Upload(path, stream, max_bytes)
+    try:
+        with files.draft() as path, path.open("wb") as stream:
+            yield Upload(path, stream, max_bytes)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise _disk_low("The disk became full while the file was received.") from error
+
+
+def _disk_low(reason: str) -> Problem:
+    advice = "Delete jobs that are no longer needed, or give the data folder more room."
+    return Problem("disk_low", f"{reason} {advice}")
 
 
 @dataclass(frozen=True)
