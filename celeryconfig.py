@@ -46,7 +46,7 @@ broker_transport_options = {
 
 # A chunk is cut for a fraction of a second; one that runs this long is stuck in C code and must be killed.
 task_time_limit = 1200
-# SIGTERM lets the running chunk finish before the broker connection closes.
+# SIGQUIT and a second Ctrl-C leave the running chunk this long before they cut it off; SIGTERM waits for it.
 worker_soft_shutdown_timeout = 20
 
 worker_concurrency = _settings.workers
