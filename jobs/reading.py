@@ -13,7 +13,7 @@ from base.database.tables import chunks, inputs, jobs, owned, ticks, workers
 from jobs.errors import Problem
 from jobs.records import Chunk, Input, Job
 from jobs.results import shift
-from jobs.states import FINAL, ChunkStatus, JobStatus
+from jobs.states import ChunkStatus, JobStatus
 from models.names import parse
 
 
@@ -109,11 +109,13 @@ def _preview(connection: Any, job: Job, source: Input) -> list[dict[str, Any]]:
     if not job.errors_preview:
         return []
     last = max(error["chunk"] for error in job.errors_preview)
-    query = select(chunks).where(chunks.c.job_id == job.id, chunks.c.index <= last).order_by(chunks.c.index)
+    before = and_(chunks.c.job_id == job.id, chunks.c.index <= last)
+    # asked at every poll, so without what a chunk has besides
+    query = select(chunks.c.rows, chunks.c.lines).where(before).order_by(chunks.c.index)
     starts: list[tuple[int | None, int | None]] = []
     row: int | None = 0
     line: int | None = first_line(source)
-    for chunk in Chunk.from_rows(connection.execute(query)):
+    for chunk in connection.execute(query):
         starts.append((row, line))
         row = None if row is None or chunk.rows is None else row + chunk.rows
         line = None if line is None or chunk.lines is None else line + chunk.lines
@@ -195,10 +197,3 @@ def last_tick(database: Database) -> float | None:
     with database.reading() as connection:
         ticked_at = connection.execute(select(ticks.c.ticked_at)).scalar()
         return None if ticked_at is None else database.now(connection) - ticked_at
-
-
-def unfinished_jobs(connection: Any) -> list[Job]:
-    """Jobs that are still to be brought to an end."""
-    return Job.from_rows(
-        connection.execute(select(jobs).where(jobs.c.status.not_in(FINAL)).order_by(jobs.c.id))
-    )
