@@ -96,7 +96,7 @@ def forget_sent(connection: Any, before: float) -> int:
     waiting = and_(chunks.c.status == ChunkStatus.PENDING, chunks.c.sent_at < before)
     count = connection.execute(update(chunks).where(waiting).values(sent_at=None)).rowcount
     steps = and_(
-        jobs.c.status.in_((JobStatus.QUEUED, JobStatus.FINISHING)),
+        jobs.c.status.in_(STEPS),
         jobs.c.step_lease_until.is_(None),
         jobs.c.sent_at < before,
     )

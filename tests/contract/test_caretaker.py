@@ -169,6 +169,18 @@ def test_a_silent_planner_is_replaced(workshop: Workshop, clock: Clock) -> None:
     assert steps.claim_planning(workshop.database, job.id, LEASE_SECONDS, MAX_ATTEMPTS)
 
 
+def test_a_second_planner_whose_message_is_lost_is_sent_another(workshop: Workshop, clock: Clock) -> None:
+    caretaker = Caretaker(workshop)
+    job = new_job(workshop.database)
+    assert steps.claim_planning(workshop.database, job.id, LEASE_SECONDS, MAX_ATTEMPTS)
+    clock.advance(LEASE_SECONDS + 1)
+    caretaker.tick()
+    empty_redis(workshop)
+    clock.advance(5)
+    caretaker.tick()
+    assert queue(workshop) == 1
+
+
 def test_several_caretakers_send_each_message_once(workshop: Workshop, clock: Clock) -> None:
     for _ in range(3):
         planned_job(workshop.database, chunk_count=20)
