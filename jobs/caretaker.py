@@ -104,16 +104,22 @@ def forget_sent(connection: Any, before: float) -> int:
 
 
 def forget_overtaken(connection: Any, now: float) -> None:
-    """Mark chunks as not sent that are still waiting though younger messages of the queue were taken up."""
-    younger = chunks.alias("younger")
+    """Mark as not sent what still waits though younger messages of the queue were taken up."""
+    younger, theirs = chunks.alias("younger"), jobs.alias("theirs")
     newest = (
         select(func.max(younger.c.sent_at))
-        .join(jobs, jobs.c.id == younger.c.job_id)
-        .where(jobs.c.status == JobStatus.SCORING, younger.c.claimed_at < now - OVERTAKEN_SECONDS)
+        .join(theirs, theirs.c.id == younger.c.job_id)
+        .where(theirs.c.status == JobStatus.SCORING, younger.c.claimed_at < now - OVERTAKEN_SECONDS)
         .scalar_subquery()
     )
     overtaken = and_(chunks.c.status == ChunkStatus.PENDING, chunks.c.sent_at < newest - OVERTAKEN_SECONDS)
     connection.execute(update(chunks).where(overtaken).values(sent_at=None))
+    step = and_(
+        jobs.c.status.in_(STEPS),
+        jobs.c.step_lease_until.is_(None),
+        jobs.c.sent_at < newest - OVERTAKEN_SECONDS,
+    )
+    connection.execute(update(jobs).where(step).values(sent_at=None))
 
 
 def end_overdue(stores: Stores) -> None:

@@ -110,6 +110,22 @@ def test_a_chunk_that_younger_ones_overtook_is_sent_again(workshop: Workshop, cl
     assert queue(workshop) > before
 
 
+def test_a_step_that_younger_chunks_overtook_is_sent_again(workshop: Workshop, clock: Clock) -> None:
+    caretaker = Caretaker(workshop)
+    caretaker.tick()
+    lost = new_job(workshop.database)  # its message was lost on the way, and the queue is never empty
+    clock.advance(10)
+    busy = planned_job(workshop.database, chunk_count=6)
+    open_window(workshop.database, workshop.broker, busy.id, window=4)
+    caretaker.tick()
+    assert queue(workshop) == 4
+    assert claim_chunk(workshop.database, busy, 0)
+    clock.advance(10)
+    caretaker.tick()
+    assert queue(workshop) == 5
+    assert steps.claim_planning(workshop.database, lost.id, LEASE_SECONDS, MAX_ATTEMPTS)
+
+
 def test_a_silent_worker_loses_its_chunk(workshop: Workshop, clock: Clock) -> None:
     caretaker = Caretaker(workshop)
     job = planned_job(workshop.database, chunk_count=1)
