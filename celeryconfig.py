@@ -37,8 +37,8 @@ broker_transport_options = {
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
     "health_check_interval": 10,
-    # Must exceed the hard time limit, or a running chunk is delivered a second time.
-    "visibility_timeout": 1800,
+    # Must exceed every hard time limit, or what still runs is delivered a second time.
+    "visibility_timeout": 7 * 3600,
     # The messages of a killed worker come back after a sweep; the default sweeps every 100 s.
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,

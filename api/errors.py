@@ -37,7 +37,6 @@ STATUSES = {
     "decoded_too_large": 413,
     "too_many_rows": 413,
     "unsupported_encoding": 415,
-    "unsupported_media_type": 415,
     "unknown_format": 415,
     "not_finished": 409,
     "job_failed": 409,

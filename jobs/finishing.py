@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from base.files import sha256_of
 from jobs import results
 from jobs.errors import LostLease
@@ -9,7 +11,7 @@ from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import steps
 from jobs.lifecycle.ending import job_folder
 from jobs.reading import list_chunks
-from jobs.records import StepClaim
+from jobs.records import Chunk, StepClaim
 from jobs.scoring import ERROR_FIELD
 from jobs.trouble import handed_back
 from jobs.workshop import Workshop
@@ -31,6 +33,12 @@ def finish_job(workshop: Workshop, job_id: str) -> None:
         _finish(workshop, claim, heartbeat)
 
 
+def _while_held(chunks: Iterable[Chunk], heartbeat: Heartbeat) -> Iterator[Chunk]:
+    for chunk in chunks:
+        heartbeat.check()
+        yield chunk
+
+
 def _finish(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> None:
     files, job = workshop.files, claim.job
     manifest = workshop.registry.get(job.model_name, job.model_version)
@@ -38,7 +46,7 @@ def _finish(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> None:
     metadata = results.lineage(job, claim.input, manifest.libraries)
     chunks = list_chunks(workshop.database, job.id)
     with files.draft(".parquet") as draft:
-        results.join(files, chunks, empty, metadata, draft)
+        results.join(files, _while_held(chunks, heartbeat), empty, metadata, draft)
         heartbeat.check()
         size, digest = draft.stat().st_size, sha256_of(draft)
         name = files.keep(draft, f"{job_folder(job.id)}/result-{claim.attempt}.parquet")

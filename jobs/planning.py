@@ -6,6 +6,8 @@ changes its last bits with the shape of its input, so a job must always be cut t
 
 from __future__ import annotations
 
+from typing import Any, BinaryIO
+
 from base.formats import InputShape, decode, plan
 from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import steps
@@ -36,8 +38,8 @@ def plan_job(workshop: Workshop, job_id: str) -> None:
     def renew() -> bool:
         return steps.renew(workshop.database, claim, settings.lease_seconds)
 
-    with handed_back(workshop, claim), Heartbeat(renew, settings.heartbeat_seconds):
-        status = _plan(workshop, claim)
+    with handed_back(workshop, claim), Heartbeat(renew, settings.heartbeat_seconds) as heartbeat:
+        status = _plan(workshop, claim, heartbeat)
     if status == JobStatus.FINISHING:
         send_step(workshop.database, workshop.broker, FINISH, job_id)
     elif status == JobStatus.SCORING:
@@ -45,11 +47,11 @@ def plan_job(workshop: Workshop, job_id: str) -> None:
         open_window(workshop.database, workshop.broker, job_id, window_size(live))
 
 
-def _plan(workshop: Workshop, claim: StepClaim) -> JobStatus:
+def _plan(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> JobStatus:
     """Decode the input where that is needed, find the cuts, and store them."""
     shape = claim.input.parsed_shape
     settings = workshop.settings
-    decoded = _decode(workshop, claim, shape) if shape.needs_decoding else None
+    decoded = _decode(workshop, claim, shape, heartbeat) if shape.needs_decoding else None
     path = workshop.files.path(decoded or claim.input.file)
     manifest = workshop.registry.get(claim.job.model_name, claim.job.model_version)
     rows = claim.job.options["chunk_rows"] or rows_for(manifest, shape, settings.chunk_seconds)
@@ -70,18 +72,27 @@ def _byte_limit(shape: InputShape, max_chunk_bytes: int) -> int:
     return max_chunk_bytes * 3 // 2 if shape.format == "parquet" else max_chunk_bytes
 
 
-def _decode(workshop: Workshop, claim: StepClaim, shape: InputShape) -> str:
+class _Checked:
+    """A sink that stops its writer once the lease is lost: decoding a large file takes minutes."""
+
+    def __init__(self, stream: BinaryIO, heartbeat: Heartbeat) -> None:
+        self._stream = stream
+        self._heartbeat = heartbeat
+
+    def write(self, data: Any) -> int:
+        self._heartbeat.check()
+        return self._stream.write(data)
+
+
+def _decode(workshop: Workshop, claim: StepClaim, shape: InputShape, heartbeat: Heartbeat) -> str:
     files, name = workshop.files, f"{input_folder(claim.input.id)}/decoded-"
     for earlier in range(1, claim.attempt):  # whoever made those cannot plan any more
         files.remove(f"{name}{earlier}")
     with files.draft() as draft:
         with draft.open("wb") as out:
-            decode(
-                files.path(claim.input.file),
-                out,
-                shape,
-                max_decoded_bytes=workshop.settings.max_decoded_bytes,
-            )
+            sink: Any = _Checked(out, heartbeat)
+            limit = workshop.settings.max_decoded_bytes
+            decode(files.path(claim.input.file), sink, shape, max_decoded_bytes=limit)
         return files.keep(draft, f"{name}{claim.attempt}")
 
 

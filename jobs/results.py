@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
@@ -30,7 +30,7 @@ ERROR_COLUMNS = ("row", "line", "column", "value", "code", "message")
 
 
 def join(
-    files: Files, chunks: Sequence[Chunk], empty: pa.Schema, metadata: dict[str, str], out: Path
+    files: Files, chunks: Iterable[Chunk], empty: pa.Schema, metadata: dict[str, str], out: Path
 ) -> None:
     """Write the parts one after another, a row group each; memory is that of a few parts.
 
@@ -45,7 +45,7 @@ def join(
                 writer.write_table(table.replace_schema_metadata(metadata), row_group_size=len(table))
 
 
-def _in_turn(files: Files, chunks: Sequence[Chunk]) -> Iterator[pa.Table]:
+def _in_turn(files: Files, chunks: Iterable[Chunk]) -> Iterator[pa.Table]:
     """The parts in order; the next one is read by a second thread while the caller works on this one."""
     with ThreadPoolExecutor(1) as reader:
         coming: Future[pa.Table] | None = None
@@ -71,7 +71,9 @@ def lineage(job: Job, source: Input, versions: Mapping[str, str]) -> dict[str, s
         "rowmill.model": f"{job.model_name}@{job.model_version}",
         "rowmill.model_sha256": job.model_sha256,
         "rowmill.input_sha256": source.sha256,
-        "rowmill.options": json.dumps(job.options, sort_keys=True),
+        "rowmill.options": json.dumps(
+            {name: value for name, value in job.options.items() if name != "ttl"}, sort_keys=True
+        ),
         "rowmill.versions": json.dumps(dict(versions), sort_keys=True),
     }
 

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from base import logs
 from base.settings import Settings
-from jobs.lifecycle.presence import seen
+from jobs.lifecycle.presence import gone, seen
 from jobs.workshop import Workshop
 
 log = structlog.get_logger()
@@ -41,6 +41,10 @@ def _open(**_kwargs: object) -> None:
 @signals.worker_process_shutdown.connect
 def _close(**_kwargs: object) -> None:
     for shop in _current:
+        try:
+            gone(shop.database, shop.worker)
+        except SQLAlchemyError as error:
+            log.warning("last sign of life not taken back", reason=str(error))
         shop.close()
 
 

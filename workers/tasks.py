@@ -18,8 +18,11 @@ from workers.process import workshop
 
 log = structlog.get_logger()
 
+# Planning decodes, and finishing joins, a whole file; a chunk has Celery's own, shorter limit.
+STEP_SECONDS = 6 * 3600
 
-@app.task(name=PLAN)
+
+@app.task(name=PLAN, time_limit=STEP_SECONDS)
 def plan(v: int, job_id: str) -> None:
     """Cut a job into chunks."""
     if _understood(v):
@@ -33,7 +36,7 @@ def score(v: int, job_id: str, chunk: int) -> None:
         run_chunk(workshop(), job_id, chunk)
 
 
-@app.task(name=FINISH)
+@app.task(name=FINISH, time_limit=STEP_SECONDS)
 def finish(v: int, job_id: str) -> None:
     """Join a job's parts."""
     if _understood(v):

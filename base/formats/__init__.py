@@ -9,8 +9,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-import pyarrow as pa
-
 from base.formats import archive, charset, compression, csv_format, jsonl, parquet, text
 from base.formats.lines import row_lines
 from base.formats.records import JSON_LINES, Dialect
@@ -39,7 +37,6 @@ __all__ = [
     "Wanted",
     "decode",
     "head",
-    "kept_schema",
     "looks_newline_stripped",
     "newlines_stripped",
     "plan",
@@ -89,13 +86,6 @@ def read(
 ) -> ChunkRows:
     """The rows of one span of the decoded file (tables, not archives). One row per row of the input."""
     return _READERS[shape.format](path, shape, span, wanted, keep)
-
-
-def kept_schema(path: Path, shape: InputShape, keep: Sequence[int]) -> pa.Schema:
-    """The schema that ``ChunkRows.kept`` has for ``keep``: text, except from Parquet."""
-    if shape.format == "parquet":
-        return parquet.kept_schema(path, shape, keep)
-    return pa.schema([(shape.columns[position].name, pa.string()) for position in keep])
 
 
 def read_members(path: Path, shape: InputShape, span: Span) -> Iterator[Member]:

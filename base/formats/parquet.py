@@ -106,13 +106,6 @@ def read(
     )
 
 
-def kept_schema(path: Path, shape: InputShape, keep: Sequence[int]) -> pa.Schema:
-    """The schema of ``ChunkRows.kept``, from the decoded file's footer."""
-    with _open(path) as file:
-        fields = [file.schema_arrow.field(shape.columns[position].name) for position in keep]
-    return pa.schema([(field.name, _plain(field.type)) for field in fields])
-
-
 def _tail(path: Path, compression: Compression | None, max_decoded_bytes: int) -> tuple[bytes, int]:
     """The last bytes of the decoded file, enough for the largest footer, and the decoded file's size."""
     if compression is None:

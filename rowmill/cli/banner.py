@@ -6,6 +6,7 @@ import shlex
 
 from base.database import Database
 from base.settings import Settings
+from base.urls import without_password
 from models.registry import Registry
 from rowmill.stack import Stack
 
@@ -40,7 +41,7 @@ def _exports(settings: Settings) -> str:
     usual = {name: str(Settings.model_fields[name].default) for name in ("url", "data_dir")}
     usual["database_url"] = f"sqlite:///{settings.data_dir / 'rowmill.db'}"
     values = [
-        f"ROWMILL_{name.upper()}={shlex.quote(str(getattr(settings, name)))}"
+        f"ROWMILL_{name.upper()}={shlex.quote(without_password(str(getattr(settings, name))))}"
         for name, default in usual.items()
         if str(getattr(settings, name)) != default
     ]

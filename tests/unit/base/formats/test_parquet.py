@@ -111,7 +111,7 @@ def test_kinds_and_types(scratch: Path) -> None:
     chunk = formats.read(
         scratch, shape, Span(0, 1, 1), [Wanted("n", 9, "string"), Wanted("dec", 1, "number")], keep
     )
-    assert chunk.kept.schema.equals(formats.kept_schema(scratch, shape, keep))
+    assert [str(field.type) for field in chunk.kept.schema] == [column.arrow for column in shape.columns]
     assert chunk.kept.column_names == list(types)
     assert chunk.columns.to_pydict() == {"n": [None], "dec": [None]}
 
