@@ -25,11 +25,14 @@ from tests.waiting import wait_until
 ROWS = 150_000
 
 
-@pytest.fixture(scope="module")
-def wounded(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Stack]:
+@pytest.fixture(scope="module", params=["sqlite", "postgres"])
+def wounded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, trained: Path
+) -> Iterator[Stack]:
     """A stack that may be hurt, with leases so short that nothing takes long to recover."""
     settings = Settings(
         data_dir=tmp_path_factory.mktemp("faults"),
+        database_url=request.getfixturevalue("postgres_url") if request.param == "postgres" else "",
         port=0,
         flower_port=0,
         lease_seconds=2,
