@@ -14,6 +14,7 @@ from base import logs
 from base.settings import Settings
 from jobs.lifecycle.presence import gone, seen
 from jobs.workshop import Workshop
+from workers.memory import keep_freed_memory
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ def _configure_logs(**_kwargs: object) -> None:
 
 @signals.worker_process_init.connect
 def _open(**_kwargs: object) -> None:
+    keep_freed_memory()
     shop = Workshop.open(Settings(), worker=f"{socket.gethostname()}:{os.getpid()}")
     _current[:] = [shop]
     threading.Thread(target=_stay_seen, args=(shop,), name="presence", daemon=True).start()
