@@ -143,13 +143,18 @@ def test_a_child_that_ignores_sigterm_is_killed_when_its_time_is_up(
     assert supervisor.pids == {}
 
 
+def supervisor_threads() -> int:
+    return sum(thread.name == "supervisor" for thread in threading.enumerate())
+
+
 def test_no_restart_once_stopped(supervisor: Supervisor, tmp_path: Path) -> None:
     supervisor.start(python(tmp_path, "print('one', flush=True)"))
     wait_until(lambda: printed(tmp_path).count("one") >= 2, "the child ran twice")
+    supervising = supervisor_threads()
     supervisor.stop()
     assert supervisor.pids == {}
     # whoever starts children is gone, so that none can come after this
-    assert not [thread for thread in threading.enumerate() if thread.name == "supervisor"]
+    assert supervisor_threads() == supervising - 1
 
 
 def test_a_missing_folder_is_told_to_the_caller(supervisor: Supervisor, tmp_path: Path) -> None:
