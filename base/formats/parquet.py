@@ -37,8 +37,8 @@ MAX_ROWS = 10**10
 MAX_ROW_GROUPS = 100_000
 MAX_COLUMNS = 20_000
 
-_BATCH_ROWS = 1 << 16
-_READ_BUFFER = 1 << 20  # without it, whole column chunks are held in memory
+_BATCH_ROWS = 1 << 18
+_READ_BUFFER = 1 << 18  # without it, whole column chunks are held in memory
 _BLOCK = 1 << 20
 
 
