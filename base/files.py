@@ -100,7 +100,9 @@ def make_folder(path: Path) -> None:
     if path.is_dir():
         return
     make_folder(path.parent)
-    path.mkdir(exist_ok=True)
+    # not exist_ok, which looks again whether it is a folder, and fails if it was just removed
+    with suppress(FileExistsError):
+        path.mkdir()
     _fsync(path.parent)
 
 
