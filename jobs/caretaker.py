@@ -48,6 +48,7 @@ class Caretaker:
         end_overdue(stores)
         recover_chunks(stores)
         recover_steps(stores)
+        end_exhausted(stores)
         try:
             self._recover_messages()
         except redis.RedisError as error:
@@ -184,6 +185,25 @@ def recover_steps(stores: Stores) -> None:
             else:
                 error = _lost_too_often(f"The step '{job.status}'", job.step_attempt)
                 fail_job(connection, job.id, now, error, abandoned)
+
+
+def end_exhausted(stores: Stores) -> None:
+    """Fail jobs with waiting work that may not be tried again: the setting was lowered while they ran."""
+    most = stores.settings.max_attempts
+    used_up = exists().where(
+        chunks.c.job_id == jobs.c.id, chunks.c.status == ChunkStatus.PENDING, chunks.c.attempt >= most
+    )
+    stuck = or_(
+        and_(jobs.c.status == JobStatus.SCORING, used_up),
+        and_(jobs.c.status.in_(STEPS), jobs.c.step_lease_until.is_(None), jobs.c.step_attempt >= most),
+    )
+    with stores.database.writing() as connection:
+        now = stores.database.now(connection)
+        for job_id in connection.execute(select(jobs.c.id).where(stuck)).scalars().all():
+            message = (
+                f"Its work was tried as often as the setting max_attempts ({most}) allows. Send it again."
+            )
+            fail_job(connection, job_id, now, {"code": "attempts_used_up", "message": message}, stuck)
 
 
 def _lost_too_often(what: str, attempts: int) -> dict[str, Any]:

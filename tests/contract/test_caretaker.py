@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from dataclasses import replace
 
 import pytest
 import redis
@@ -173,6 +174,20 @@ def test_a_chunk_that_loses_every_worker_fails_its_job_alone(workshop: Workshop,
     after = reading.find_job(workshop.database, OWNER, poisoned.id)
     assert (after.status, (after.error or {})["code"]) == ("failed", "worker_lost")
     assert reading.find_job(workshop.database, OWNER, other.id).status == "scoring"
+
+
+def test_a_job_is_not_stuck_by_a_lowered_limit_of_attempts(workshop: Workshop, clock: Clock) -> None:
+    chunk, step = planned_job(workshop.database, chunk_count=1), new_job(workshop.database)
+    assert claim_chunk(workshop.database, chunk, 0)
+    assert steps.claim_planning(workshop.database, step.id, LEASE_SECONDS, MAX_ATTEMPTS)
+    clock.advance(LEASE_SECONDS + 1)
+    Caretaker(workshop).tick()  # both wait for a second try
+    assert not reading.find_job(workshop.database, OWNER, chunk.id).done
+    strict = replace(workshop, settings=workshop.settings.model_copy(update={"max_attempts": 1}))
+    Caretaker(strict).tick()
+    for job in (chunk, step):
+        after = reading.find_job(workshop.database, OWNER, job.id)
+        assert (after.status, (after.error or {})["code"]) == ("failed", "attempts_used_up")
 
 
 def test_a_silent_planner_is_replaced(workshop: Workshop, clock: Clock) -> None:
