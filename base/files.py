@@ -6,6 +6,7 @@ removes. Names are made here from ids, never from what a client sent.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -61,7 +62,7 @@ class Files:
         doomed = self.staging / f"{uuid7()}"
         with suppress(FileNotFoundError):
             (self.root / name).rename(doomed)
-            shutil.rmtree(doomed)
+            _remove_tree(doomed)
 
     def free_bytes(self) -> int:
         """Room left on the disk that holds the folder."""
@@ -104,6 +105,18 @@ def make_folder(path: Path) -> None:
     with suppress(FileExistsError):
         path.mkdir()
     _fsync(path.parent)
+
+
+def _remove_tree(folder: Path) -> None:
+    """Remove a folder that nobody can find any more, together with what was already on its way into it."""
+    while True:
+        try:
+            shutil.rmtree(folder)
+        except OSError as error:
+            if error.errno != errno.ENOTEMPTY:
+                raise
+        else:
+            return
 
 
 def _fsync(path: Path) -> None:

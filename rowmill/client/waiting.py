@@ -26,7 +26,7 @@ def follow(
 
     A server that restarts meanwhile is waited for.
     """
-    started, etag = time.monotonic(), ""
+    started, etag, eta = time.monotonic(), "", None
     while True:
         spent = time.monotonic() - started
         left = PATIENCE_SECONDS if timeout_seconds is None else max(timeout_seconds - spent, 0)
@@ -41,23 +41,28 @@ def follow(
         changed = response.status_code != 304
         if changed:
             job: JobResource = transport.decode(response)
-            etag = response.headers.get("ETag", "")
+            etag, eta = response.headers.get("ETag", ""), job["eta_seconds"]
             yield job
             if job["done"]:
                 return
         elapsed = time.monotonic() - started
         if timeout_seconds is not None and elapsed >= timeout_seconds:
             raise WaitTimeout(job_id, timeout_seconds)
-        pause = _pause(changed, time.monotonic() - asked, elapsed, response.headers.get("Retry-After", ""))
+        if not changed and time.monotonic() - asked < AT_ONCE_SECONDS:
+            pause = _retry_after_seconds(response.headers.get("Retry-After", ""))
+        else:
+            pause = _pause(elapsed, eta)
         time.sleep(pause if timeout_seconds is None else min(pause, timeout_seconds - elapsed))
 
 
-def _pause(changed: bool, answered_in: float, elapsed: float, retry_after: str) -> float:
-    """Seconds until the next question: a fiftieth of the time waited so far.
+def _retry_after_seconds(text: str) -> float:
+    return min(float(text), LONG_POLL_SECONDS) if text.isdecimal() else 1.0
 
-    So a quick job is seen at once, and a long one, whose version changes with each chunk, is not asked about
-    a hundred times a second.
+
+def _pause(elapsed: float, eta: float | None) -> float:
+    """Seconds until the next question: half of what is left, at least a twentieth of the time waited.
+
+    So a quick job is seen at once, and the questions about one whose version changes with each chunk do not
+    take the processor from those who score it.
     """
-    if not changed and answered_in < AT_ONCE_SECONDS:
-        return min(float(retry_after), LONG_POLL_SECONDS) if retry_after.isdecimal() else 1.0
-    return min(elapsed / 50, LONGEST_PAUSE_SECONDS)
+    return min(max(elapsed / 20, (eta or 0.0) / 2), LONGEST_PAUSE_SECONDS)
