@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
 from benchmarks import memory, small, speed
-from benchmarks.contestants import Task, limit, pandas_loop, rowmill
-from benchmarks.data import input_file
-from benchmarks.fitting import model_file
+from benchmarks.contestants import (
+    Task,
+    image_loop,
+    image_task,
+    limit,
+    pandas_loop,
+    rowmill,
+    table_task,
+)
 from benchmarks.machine import facts
 from benchmarks.served import Served, idle_cpu_share, serving
 from benchmarks.settings import Plan, parse
@@ -24,7 +31,7 @@ def main() -> None:
     machine = facts()
     print("\n".join(f"- {name}: {value}" for name, value in machine.items()), end="\n\n")
     found: dict[str, Any] = {"machine": machine, "command": " ".join(sys.argv[1:])}
-    if {"speed", "small"} & set(plan.parts):
+    if {"speed", "small", "images"} & set(plan.parts):
         found |= _on_one_stack(plan)
     if "memory" in plan.parts:
         found["memory"] = [vars(peaks) for peaks in memory.measure(plan)]
@@ -36,15 +43,17 @@ def _on_one_stack(plan: Plan) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with ExitStack() as open_things:
         served = None
-        if "rowmill" in plan.contestants or "small" in plan.parts:
-            warm_up = input_file(plan.folder, "csv", plan.warm_up_rows)
-            served = open_things.enter_context(serving(plan.folder, warm_up))
+        if "rowmill" in plan.contestants or {"small", "images"} & set(plan.parts):
+            images = plan.warm_up_images if "images" in plan.parts else 0
+            served = open_things.enter_context(serving(plan.folder, plan.warm_up_rows, images))
             found["idle_cpu_share"] = idle_cpu_share(served, IDLE_SECONDS)
             print(f"The idle stack takes {found['idle_cpu_share']:.1%} of a core.\n", flush=True)
         if "speed" in plan.parts:
             found["speed"] = _speed(plan, served)
         if served and "small" in plan.parts:
             found["small"] = small.measure(served, plan)
+        if served and "images" in plan.parts:
+            found["images"] = _images(plan, served)
     return found
 
 
@@ -53,16 +62,22 @@ def _speed(plan: Plan, served: Served | None) -> list[dict[str, Any]]:
     if served:
         known["rowmill"] = rowmill(served)
     contestants = {name: known[name] for name in plan.contestants}
-    records, tables = [], []
-    for model in plan.models:
-        for kind in plan.formats:
-            files = (model_file(plan.folder, model), input_file(plan.folder, kind, plan.rows))
-            task = Task(model, kind, plan.rows, *files, plan.folder / "results")
-            runs = speed.measure(task, contestants, plan.rounds)
-            records.append(speed.record(task, runs))
-            tables.append(speed.table(task, runs))
-            print(f"\n{tables[-1]}", flush=True)
-    return records
+    tasks = [
+        table_task(plan.folder, model, kind, plan.rows) for model in plan.models for kind in plan.formats
+    ]
+    return [_measured(task, contestants, plan) for task in tasks]
+
+
+def _images(plan: Plan, served: Served) -> list[dict[str, Any]]:
+    contestants = {"loop": image_loop, "rowmill": rowmill(served)}
+    tasks = [image_task(plan.folder, name, count) for name, count in plan.images.items()]
+    return [_measured(task, contestants, plan) for task in tasks]
+
+
+def _measured(task: Task, contestants: Mapping[str, speed.Contestant], plan: Plan) -> dict[str, Any]:
+    runs = speed.measure(task, contestants, plan.rounds)
+    print(f"\n{speed.table(task, runs)}", flush=True)
+    return speed.record(task, runs)
 
 
 if __name__ == "__main__":

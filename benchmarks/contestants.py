@@ -1,4 +1,4 @@
-"""Who is measured: the pandas loop, the limit, and Rowmill; each scores one file and says what that took.
+"""Who is measured: the baselines and Rowmill; each scores one file and says what that took.
 
 The baselines run as whole processes, Rowmill as one job on a stack that is warm, as a user's is: from before
 the upload to the result on disk.
@@ -13,10 +13,14 @@ import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.data import input_file
+from benchmarks.fitting import model_file
+from benchmarks.image_data import archive, image_model_file
 from benchmarks.served import Served, timeline
 
 
@@ -30,6 +34,15 @@ class Task:
     model_file: Path
     input_file: Path
     folder: Path
+    key: str = "id"
+
+    @property
+    def keys(self) -> list[str]:
+        """What the column ``key`` of a result holds: numbers of rows, or names of pictures."""
+        if self.kind == "zip":
+            with zipfile.ZipFile(self.input_file) as archive:
+                return archive.namelist()
+        return [str(row) for row in range(self.rows)]
 
     @property
     def name(self) -> str:
@@ -39,6 +52,18 @@ class Task:
     def output(self, contestant: str) -> Path:
         """The folder that holds what a contestant wrote, as one or several Parquet files."""
         return self.folder / contestant
+
+
+def table_task(folder: Path, model: str, kind: str, rows: int) -> Task:
+    """A table; its file and model are made if they are not there yet."""
+    files = (model_file(folder, model), input_file(folder, kind, rows))
+    return Task(model, kind, rows, *files, folder / "results")
+
+
+def image_task(folder: Path, name: str, count: int) -> Task:
+    """A zip of images; likewise."""
+    files = (image_model_file(folder, name), archive(folder, name, count))
+    return Task(name, "zip", count, *files, folder / "results", key="file")
 
 
 @dataclass(frozen=True)
@@ -60,9 +85,19 @@ def pandas_loop(task: Task) -> Run:
 
 
 def limit(task: Task) -> Run:
-    """Two processes tuned by hand; the phase is that of the slower one, the CPU time that of both."""
-    out = _emptied(task.output("limit"))
-    seconds, cpu, printed = _process("benchmarks.limit", task.model_file, task.input_file, out)
+    """Two processes tuned by hand."""
+    return _in_halves(task, "limit", "benchmarks.limit")
+
+
+def image_loop(task: Task) -> Run:
+    """Two processes that decode and predict."""
+    return _in_halves(task, "loop", "benchmarks.image_loop")
+
+
+def _in_halves(task: Task, name: str, module: str) -> Run:
+    """Two processes; the phase is that of the slower one, its CPU time that of both."""
+    out = _emptied(task.output(name))
+    seconds, cpu, printed = _process(module, task.model_file, task.input_file, out)
     parts = json.loads(printed)
     phase = max(part["seconds"] for part in parts)
     return Run(seconds, cpu, phase, sum(part["cpu_seconds"] for part in parts))
@@ -75,7 +110,7 @@ def rowmill(served: Served) -> Callable[[Task], Run]:
         out = _emptied(task.output("rowmill")) / "result.parquet"
         cpu, own = served.cpu_seconds(), _children_cpu_seconds()
         started = time.time()
-        job = served.submit(task.input_file, task.model)
+        job = served.submit(task.input_file, task.model, keep=task.key)
         uploaded = time.time()
         job.wait()
         waited = time.time()

@@ -27,10 +27,10 @@ PROCESSES = 2
 CSV_BLOCK = 4 << 20
 
 
-def main(model: str, source: str, folder: str) -> None:
-    """Start the processes, wait for them, print the times of each."""
+def in_halves(module: str, *arguments: str) -> None:
+    """Run ``module`` once for each part, the part's number as last argument; print the times."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "benchmarks.limit", model, source, folder]
+    command = [sys.executable, "-m", module, *arguments]
     children = [
         subprocess.Popen([*command, str(part)], env=environment, stdout=subprocess.PIPE)
         for part in range(PROCESSES)
@@ -133,4 +133,4 @@ if __name__ == "__main__":
     if part:
         score_part(model, source, folder, int(part[0]))
     else:
-        main(model, source, folder)
+        in_halves("benchmarks.limit", model, source, folder)

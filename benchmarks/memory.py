@@ -10,7 +10,7 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.data import input_file
+from benchmarks.contestants import Task, image_task, table_task
 from benchmarks.served import Served, serving
 from benchmarks.settings import Plan
 
@@ -32,21 +32,26 @@ def measure(plan: Plan) -> list[Peaks]:
     """The peaks for each model, format and length."""
     found = []
     print("| job | rows | largest scoring process MB | largest API process MB |\n| --- | --- | --- | --- |")
-    for rows in plan.memory_rows:
-        with serving(plan.folder, input_file(plan.folder, "csv", plan.warm_up_rows)) as served:
-            for model in plan.models:
-                for kind in plan.formats:
-                    source = input_file(plan.folder, kind, rows)
-                    peaks = Peaks(f"{model} {kind}", rows, *_peaks(served, source, model))
-                    scoring, api = max(peaks.scoring) / 1e6, max(peaks.api) / 1e6
-                    print(f"| {peaks.task} | {rows:,} | {scoring:.0f} | {api:.0f} |", flush=True)
-                    found.append(peaks)
+    for rows, images in zip(plan.memory_rows, plan.memory_images, strict=True):
+        with serving(plan.folder, plan.warm_up_rows, plan.warm_up_images) as served:
+            tasks = [
+                table_task(plan.folder, model, kind, rows) for model in plan.models for kind in plan.formats
+            ]
+            tasks.append(image_task(plan.folder, "icons", images))
+            found += [_measured(served, task) for task in tasks]
     largest = max(max(peaks.scoring) for peaks in found)
     print(f"\nGoal: {'meets' if largest < GOAL_BYTES else 'MISSES'} {GOAL_BYTES / 1e6:.0f} MB\n")
     return found
 
 
-def _peaks(served: Served, source: Path, model: str) -> tuple[list[int], list[int]]:
+def _measured(served: Served, task: Task) -> Peaks:
+    peaks = Peaks(task.name, task.rows, *_peaks(served, task))
+    scoring, api = max(peaks.scoring) / 1e6, max(peaks.api) / 1e6
+    print(f"| {task.name} | {task.rows:,} | {scoring:.0f} | {api:.0f} |", flush=True)
+    return peaks
+
+
+def _peaks(served: Served, task: Task) -> tuple[list[int], list[int]]:
     scoring = [process.pid for process in served.scoring_processes()]
     api = [process.pid for process in served.api_processes()]
     peaks = dict.fromkeys([*scoring, *api], 0)
@@ -60,7 +65,7 @@ def _peaks(served: Served, source: Path, model: str) -> tuple[list[int], list[in
     sampler = threading.Thread(target=sample)
     sampler.start()
     try:
-        job = served.submit(source, model)
+        job = served.submit(task.input_file, task.model, task.key)
         job.wait()
     finally:
         over.set()

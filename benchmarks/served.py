@@ -21,7 +21,9 @@ from sqlalchemy import func, select
 from base.database import Database
 from base.database.tables import attempts, jobs
 from base.settings import Settings
+from benchmarks.data import input_file
 from benchmarks.fitting import MODELS, model_file, sample_file
+from benchmarks.image_data import SETS, archive, image_model_file
 from models.adding import NewVersion
 from models.registry import Registry
 from rowmill.client import Client, Job
@@ -54,11 +56,11 @@ class Served:
         self.database = Database(stack.settings.database_url)
         self._curl = shutil.which("curl")
 
-    def submit(self, path: Path, model: str) -> Job:
+    def submit(self, path: Path, model: str, keep: str = "id") -> Job:
         """Send a file as one streaming upload."""
         if self._curl is None:
-            return self.client.submit(path, model, keep=["id"])
-        url = f"{self.stack.url}/jobs?model={model}&keep=id"
+            return self.client.submit(path, model, keep=[keep])
+        url = f"{self.stack.url}/jobs?model={model}&keep={keep}"
         return self.client.job(
             json.loads(_output(self._curl, "-sS", "--fail-with-body", "-T", path, url))["id"]
         )
@@ -90,15 +92,21 @@ class Served:
 
 
 @contextmanager
-def serving(folder: Path, warm_up: Path) -> Iterator[Served]:
-    """A stack of two scoring processes whose data lie in a folder of its own below ``folder``."""
+def serving(folder: Path, warm_up_rows: int, warm_up_images: int = 0) -> Iterator[Served]:
+    """A stack of two scoring processes whose data lie in a folder of its own below ``folder``.
+
+    Its models are warm; those on images are there only if they are to be warmed up too.
+    """
+    tasks = [(name, "id", input_file(folder, "csv", warm_up_rows)) for name in MODELS]
+    if warm_up_images:
+        tasks += [(name, "file", archive(folder, name, warm_up_images)) for name in SETS]
     with TemporaryDirectory(prefix="stack-", dir=folder) as data:
         settings = Settings(data_dir=Path(data), port=0, flower_port=0, workers=2)
         with Stack(settings) as stack:
             served = Served(stack)
-            _add_models(served, folder)
-            for model in MODELS:
-                for job in [served.submit(warm_up, model) for _ in range(WARM_UP_JOBS)]:
+            for model, key, source in tasks:
+                _add_model(served, folder, model)
+                for job in [served.submit(source, model, key) for _ in range(WARM_UP_JOBS)]:
                     job.wait()
                     job.delete()
             try:
@@ -127,10 +135,12 @@ def idle_cpu_share(served: Served, seconds: float) -> float:
     return (served.cpu_seconds() - before) / seconds
 
 
-def _add_models(served: Served, folder: Path) -> None:
-    registry = Registry(served.database, served.stack.settings.data_dir / "models")
-    for name in MODELS:
-        registry.add(NewVersion(name=name, file=model_file(folder, name), sample=sample_file(folder)))
+def _add_model(served: Served, folder: Path, name: str) -> None:
+    if name in SETS:
+        new = NewVersion(name=name, file=image_model_file(folder, name), image=SETS[name].spec)
+    else:
+        new = NewVersion(name=name, file=model_file(folder, name), sample=sample_file(folder))
+    Registry(served.database, served.stack.settings.data_dir / "models").add(new)
 
 
 def _output(*command: str | Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from benchmarks.fitting import MODELS
 
 FORMATS = ("csv", "parquet")
 CONTESTANTS = ("pandas", "limit", "rowmill")
-PARTS = ("speed", "small", "memory")
+PARTS = ("speed", "small", "images", "memory")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,10 @@ class Plan:
     rounds: int
     small_jobs: int
     memory_rows: tuple[int, ...]
+    images: Mapping[str, int]
+    memory_images: tuple[int, ...]
     warm_up_rows: int = 10_000
+    warm_up_images: int = 200
 
 
 def parse(arguments: Sequence[str]) -> Plan:
@@ -62,6 +65,8 @@ def parse(arguments: Sequence[str]) -> Plan:
         rounds=given.rounds or (2 if given.quick else 5),
         small_jobs=20 if given.quick else 100,
         memory_rows=(200_000, 1_000_000) if given.quick else (2_000_000, 10_000_000),
+        images={"icons": 5_000, "photos": 500} if given.quick else {"icons": 50_000, "photos": 5_000},
+        memory_images=(200, 5_000) if given.quick else (1_000, 50_000),
     )
 
 
