@@ -23,6 +23,7 @@ RECENT_JOBS = 10
 CONTENT_POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
 # A longer row makes no line that anybody would copy.
 MAX_EXAMPLE_COLUMNS = 30
+MAX_EXAMPLE_TEXT = 100
 
 
 @blueprint.get("/")
@@ -101,6 +102,11 @@ def _commands(manifest: Manifest) -> dict[str, str]:
     if manifest.signature.kind == "image":
         form = ["curl", "-F", f"model={manifest.name}", "-F", "image=@picture.png", predict]
         return {"score_a_file": shlex.join(["curl", "-T", "images.zip", submit]), "predict": shlex.join(form)}
+    if manifest.signature.kind == "text":
+        text = (manifest.example or {}).get(manifest.signature.names[0], "")
+        body = json.dumps({"model": manifest.name, "text": text[:MAX_EXAMPLE_TEXT]}, ensure_ascii=False)
+        submitted = shlex.join(["curl", "-T", "texts.csv", submit])
+        return {"score_a_file": submitted, "predict": shlex.join(["curl", "-d", body, predict])}
     commands = {"score_a_file": shlex.join(["curl", "-T", "data.csv", submit])}
     if manifest.example and len(manifest.example) <= MAX_EXAMPLE_COLUMNS:
         body = json.dumps({"model": manifest.name, "features": manifest.example}, ensure_ascii=False)

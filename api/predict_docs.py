@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-DESCRIPTION = """One row or image is answered with one prediction, several rows with a list in their order.
+DESCRIPTION = """One row, image or text is answered with one prediction, several with a list in their order.
 
 The row is checked against the model's signature first, and everything that is wrong is told at once, each
 with a JSON pointer. Besides the shapes shown, a bare record (all keys are columns) and the shapes of MLflow
@@ -16,6 +16,7 @@ _ROW = {
     "oneOf": [
         {"type": "object", "description": "values by column name"},
         {"type": "array", "items": {}, "description": "values in the order of the model's columns"},
+        {"type": "string", "description": "the text, for a model of texts"},
     ]
 }
 _REFERENCE = {"type": "string", "examples": ["wine", "wine@3", "wine@production"]}
@@ -61,6 +62,8 @@ _SENT = {
     "oneOf": [
         _body("features", _ROW),
         *(_body(name, {"type": "array", "items": _ROW}) for name in ("instances", "samples", "data")),
+        _body("text", {"type": "string", "description": "one text, not empty"}),
+        _body("texts", {"type": "array", "items": {"type": "string"}}),
         _body("image", {"type": "string", "description": "a PNG or JPEG in base64, or a data URL"}),
         {"type": "object", "description": "a bare record, or a shape of MLflow"},
     ]

@@ -59,7 +59,8 @@ def _read_request() -> tuple[Manifest, Rows]:
         return manifest, image_rows(image)
     value = strict_json.parse(body)
     manifest = _resolve(named or reference_in(value))
-    return manifest, read_rows(value, manifest.signature.names, settings.max_predict_rows)
+    takes = manifest.signature
+    return manifest, read_rows(value, takes.names, settings.max_predict_rows, texts=takes.kind == "text")
 
 
 def _resolve(reference: str | None) -> Manifest:
@@ -116,7 +117,8 @@ def _check_takes_images(manifest: Manifest) -> None:
     if manifest.signature.kind != "image":
         raise Problem(
             "wrong_input_kind",
-            f"{manifest.reference} takes rows of a table, not an image. Send JSON, or name an image model.",
+            f"{manifest.reference} takes {manifest.signature.takes}, not an image. "
+            "Send JSON, or name an image model.",
         )
 
 

@@ -65,12 +65,15 @@ def match(manifest: Manifest, shape: InputShape, keep: Sequence[str], outputs: S
     )
     if shape.format == "parquet":
         _refuse_types(manifest, shape, wanted)
-    return Columns(wanted, tuple(names.index(name) for name in kept), kept, _notes(matched, kept))
+    notes = _notes(manifest, shape, matched, kept)
+    return Columns(wanted, tuple(names.index(name) for name in kept), kept, notes)
 
 
-def _notes(matched: Match, kept: Sequence[str]) -> list[str]:
+def _notes(manifest: Manifest, shape: InputShape, matched: Match, kept: Sequence[str]) -> list[str]:
     notes = []
-    if matched.by == "position":
+    if matched.by == "position" and manifest.signature.kind == "text":
+        notes.append(_taken_as_texts(shape))
+    elif matched.by == "position":
         notes.append("Columns were matched by position, because their names are not those of the model.")
     if unused := [name for name in matched.extra if name not in kept]:
         shown = ", ".join(unused[:20]) + (", …" if len(unused) > 20 else "")
@@ -78,12 +81,26 @@ def _notes(matched: Match, kept: Sequence[str]) -> list[str]:
     return notes
 
 
+def _taken_as_texts(shape: InputShape) -> str:
+    """Of a file with one column: what became of its header, which may have been a text."""
+    if shape.format == "csv" and not shape.csv.header:
+        return "The one column was taken as the texts."
+    note = f"The one column, {shape.columns[0].name[:80]!r}, was taken as the texts."
+    if shape.format == "csv":
+        note += " If that is a text itself, the file has no header: send header=none."
+    return note
+
+
 def _is_number(text: str) -> bool:
     return re.fullmatch(r"[+-]?[0-9]+([.,][0-9]*)?([eE][+-]?[0-9]+)?", text.strip()) is not None
 
 
 def _wrong_kind(manifest: Manifest, shape: InputShape) -> Problem:
-    takes = "an image set (a zip of PNG or JPEG files)" if manifest.signature.kind == "image" else "a table"
+    takes = {
+        "image": "an image set (a zip of PNG or JPEG files)",
+        "text": "a table with a column of texts",
+        "table": "a table",
+    }[manifest.signature.kind]
     return Problem(
         "wrong_input_kind",
         f"{manifest.reference} takes {takes}; the file is {shape.format}. "

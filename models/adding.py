@@ -21,10 +21,10 @@ import pyarrow as pa
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from base.files import DigestWriter, sha256_of
-from models import describing, probing
+from models import describing, probing, texts
 from models.acceptance import with_acceptance
 from models.encoders import encoded_columns, used_columns
-from models.errors import ArtefactRefused, SignatureRefused
+from models.errors import ArtefactRefused, ModelError, SignatureRefused
 from models.estimators import (
     class_path,
     classes_of,
@@ -35,7 +35,7 @@ from models.estimators import (
 )
 from models.inputs import estimator_input
 from models.loading import LoadedModel, read_estimator
-from models.manifest import Code, ImageSpec, Manifest, Signature, StoredFile, Target
+from models.manifest import Code, ImageSpec, Kind, Manifest, Signature, StoredFile, Target
 from models.outputs import answers, checked_probabilities
 from models.pickles import DISTRIBUTIONS, check, inspect
 from models.samples import Sample, read_sample
@@ -55,6 +55,7 @@ class NewVersion:
     preprocessor: Path | None = None
     labels: Mapping[str, str] | None = None
     columns: Sequence[str] | None = None
+    text: str | None = None  # the model takes bare texts, and this is the name of their column
     image: ImageSpec | None = None
     code: Path | None = None
     meta: Mapping[str, str] = field(default_factory=dict)
@@ -171,8 +172,37 @@ def _signature(estimator: Any, new: NewVersion) -> tuple[Signature, pa.Table | n
     if new.image is not None:
         if new.sample is not None:
             raise SignatureRefused("bad_sample", "An image model takes no --sample.")
+        if new.text is not None:
+            raise SignatureRefused("columns_conflict", "A model takes images or texts: --image or --text.")
         pixels = np.random.default_rng(0).integers(0, 256, (probing.VERIFIED_ROWS, new.image.features))
         return describing.image_signature(estimator, new.image), pixels * (new.image.scale / 255.0)
+    if new.text is not None or texts.takes_texts(estimator):
+        return _of_texts(estimator, new)
+    try:
+        return _of_table(estimator, new)
+    except ModelError as refused:
+        if not texts.may_take_texts(estimator):
+            raise
+        try:
+            return _of_texts(estimator, new)
+        except ModelError as other:
+            if other.code == "text_column":
+                raise
+            both = f"{refused.message} Given bare texts it failed too: {other.message}"
+            raise SignatureRefused(refused.code, both) from other
+
+
+def _of_texts(estimator: Any, new: NewVersion) -> tuple[Signature, pa.Table]:
+    if new.columns is not None:
+        raise SignatureRefused(
+            "columns_conflict", "The model takes bare texts: name their column with --text, not --columns."
+        )
+    kinds: dict[str, Kind] = {new.text: "string"} if new.text else {}
+    sample = read_sample(new.sample, new.targets, kinds) if new.sample else None
+    return texts.tried(estimator, sample, new.text)
+
+
+def _of_table(estimator: Any, new: NewVersion) -> tuple[Signature, pa.Table]:
     fitted = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
     encoded = encoded_columns(estimator, fitted) if fitted else {}
     sample = (
@@ -218,7 +248,11 @@ def _with_outputs(draft: Manifest, estimator: Any, rows: pa.Table | np.ndarray, 
     targets = describing.targets_of(estimator, draft.task, predicted, names, new.labels)
     has_probabilities = _has_probabilities(estimator, data, targets)
     manifest = draft.model_copy(
-        update={"targets": targets, "has_probabilities": has_probabilities, "example": _example(rows)}
+        update={
+            "targets": targets,
+            "has_probabilities": has_probabilities,
+            "example": _example(rows, draft.signature),
+        }
     )
     if has_probabilities and labels_may_follow_probabilities(estimator):
         derived = manifest.model_copy(update={"labels_from_probabilities": True})
@@ -242,8 +276,10 @@ def _with_cost(
     manifest: Manifest, estimator: Any, rows: pa.Table | np.ndarray, bundle: Bundle | None
 ) -> Manifest:
     model = LoadedModel(manifest, estimator, bundle)
-
     width = rows.num_columns if isinstance(rows, pa.Table) else rows.shape[1]
+    if manifest.signature.kind == "text":
+        manifest = manifest.model_copy(update={"row_bytes": texts.row_bytes(rows)})
+        width = max(1, int(manifest.row_bytes or 0) // texts.BYTES_A_CELL)
 
     def batch(count: int) -> Any:
         if isinstance(rows, pa.Table):
@@ -257,10 +293,12 @@ def _data(rows: pa.Table | np.ndarray, signature: Signature) -> Any:
     return estimator_input(rows, signature) if isinstance(rows, pa.Table) else rows
 
 
-def _example(rows: pa.Table | np.ndarray) -> dict[str, Any] | None:
+def _example(rows: pa.Table | np.ndarray, signature: Signature) -> dict[str, Any] | None:
     """The first row without gaps, or the first row."""
     if not isinstance(rows, pa.Table):
         return None
+    if signature.kind == "text":
+        return texts.example(rows)
     complete = rows.drop_null()
     example: dict[str, Any] = (complete if complete.num_rows else rows).slice(0, 1).to_pylist()[0]
     return example

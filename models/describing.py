@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from models.encoders import Encoded, first_part
+from models.encoders import Encoded
 from models.errors import SignatureRefused
 from models.estimators import classes_of, json_label, label_type_of
 from models.manifest import (
@@ -42,12 +42,6 @@ def feature_names(
 
     ``columns`` are the names given by hand, ``available`` the sample's. Raises SignatureRefused.
     """
-    if hasattr(first_part(estimator), "build_analyzer"):
-        raise SignatureRefused(
-            "unsupported_input",
-            "The model's first step reads bare texts, not columns. Put it in a ColumnTransformer that names "
-            "the text's column, ColumnTransformer([('text', TfidfVectorizer(), 'text')]), and train again.",
-        )
     fitted = getattr(estimator, "feature_names_in_", None)
     if fitted is not None:
         names = [str(name) for name in fitted]

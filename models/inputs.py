@@ -1,4 +1,4 @@
-"""Arrow columns into what an estimator takes: one NumPy matrix, or a frame with the types of training.
+"""Arrow columns into what an estimator takes: a NumPy matrix, a frame with the types of training, or texts.
 
 The matrix is filled column by column, in column order: four times faster than row order for Arrow's columns,
 and the layout that scikit-learn itself gets from a DataFrame (measured: no model scores slower on it).
@@ -21,7 +21,19 @@ EXACT_INTEGER = 2**53
 
 def estimator_input(table: pa.Table, signature: Signature) -> Any:
     """``table`` (columns of the signature, any order) as the estimator takes it; rows stay in order."""
-    return matrix(table, signature) if signature.input == "matrix" else frame(table, signature)
+    if signature.input == "matrix":
+        return matrix(table, signature)
+    return frame(table, signature) if signature.input == "frame" else texts(table, signature)
+
+
+def texts(table: pa.Table, signature: Signature) -> np.ndarray | pd.Series[str]:
+    """The one column of texts, as vectorizers take it: one-dimensional."""
+    column = table.column(signature.names[0])
+    if signature.input == "series":
+        series: pd.Series[str] = column.cast(pa.string()).to_pandas()
+        return series
+    values: np.ndarray = column.to_numpy().astype(object, copy=False)
+    return values
 
 
 def matrix(table: pa.Table, signature: Signature) -> np.ndarray:

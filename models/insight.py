@@ -63,12 +63,21 @@ def _unwrapped(estimator: Any, names: list[str]) -> tuple[Any, list[str]]:
 def _names_behind(pipeline: Any, names: list[str]) -> list[str]:
     if len(pipeline.steps) == 1:
         return names
-    before = pipeline[:-1]
+    first = next((at for at, (_, step) in enumerate(pipeline.steps[:-1]) if _makes_words(step)), 0)
+    before = pipeline[first:-1]  # what stands before a vectorizer has no names to give, and it needs none
     given = getattr(before, "feature_names_in_", None)
     try:
         return [str(name) for name in before.get_feature_names_out(names if given is None else given)]
     except Exception:  # noqa: BLE001 - the user's own transformers may know no names and say so in any way
         return []
+
+
+def _makes_words(step: Any) -> bool:
+    """A vectorizer of texts, or several beside each other."""
+    union = getattr(step, "transformer_list", None)
+    if union:
+        return all(_makes_words(transformer) for _, transformer in union)
+    return hasattr(step, "build_analyzer")
 
 
 def _titles(targets: Sequence[Target], rows: int) -> list[str] | None:

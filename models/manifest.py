@@ -67,16 +67,24 @@ class ImageSpec(_Record):
 class Signature(_Record):
     """What goes in."""
 
-    kind: Literal["table", "image"]
+    kind: Literal["table", "image", "text"]
     named: bool  # the estimator was fitted with feature names; otherwise columns may match by position
-    input: Literal["frame", "matrix"]
+    # what the estimator is given; texts: an object array of str, series: the same as a pandas Series
+    input: Literal["frame", "matrix", "texts", "series"]
     dtype: Literal["float64", "float32"] = "float64"  # of the matrix
     columns: tuple[ColumnSpec, ...] = ()
     image: ImageSpec | None = None
 
     @property
+    def takes(self) -> str:
+        """What goes in, in a word or two for messages."""
+        if self.kind == "image":
+            return "images"
+        return "texts" if self.kind == "text" else "rows of a table"
+
+    @property
     def names(self) -> tuple[str, ...]:
-        """Column names in the estimator's order; empty for images."""
+        """Column names in the estimator's order; one for texts, none for images."""
         return tuple(column.name for column in self.columns)
 
 
@@ -127,6 +135,7 @@ class Manifest(_Record):
     libraries: dict[str, str] = Field(default_factory=dict)
     example: dict[str, Any] | None = None
     row_cost_seconds: float
+    row_bytes: float | None = None  # of texts: the mean length that the cost was measured with
     meta: dict[str, str] = Field(default_factory=dict)
     revision: str | None = None
     data_file: str | None = None

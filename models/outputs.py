@@ -70,7 +70,7 @@ def _labels_from(
     if not predicts_by_argmax(estimator):
         doubtful = np.flatnonzero(np.logical_or.reduce([near_tie for _, near_tie in largest]))
         if len(doubtful):
-            rows = data.iloc[doubtful] if isinstance(data, pd.DataFrame) else data[doubtful]
+            rows = data.iloc[doubtful] if isinstance(data, pd.DataFrame | pd.Series) else data[doubtful]
             predicted = checked_predictions(estimator.predict(rows), len(doubtful), targets)
             for position, classes, values in zip(
                 positions, _classes(estimator, targets), predicted, strict=True

@@ -14,11 +14,13 @@ from models.errors import ModelError
 
 LISTS = ("instances", "samples", "data", "inputs", "dataframe_records")
 SHAPES = ("features", "image", *LISTS, "dataframe_split")
+TEXT_SHAPES = ("text", "texts")
 SPLIT_KEYS = ("columns", "data", "index")
 WAYS = (
     'Send one row as {"features": {"column": value, …}}, several as {"instances": [{…}, {…}]}, '
     "or the bare record {…}."
 )
+TEXT_WAYS = 'Send one text as {"text": "…"}, several as {"texts": ["…", "…"]}.'
 
 # Where a value stands in the request, as a JSON pointer: of row i, or of its field (a name or a position).
 Place = Callable[[int, str | int | None], str]
@@ -36,6 +38,8 @@ class PayloadRefused(ModelError):
 class Rows:
     """Rows as they were sent, unchecked: each should be a record by column name or a list in column order.
 
+    For a model of texts, a row may also be the text itself.
+
     ``single`` says that one row was sent as such, so that the answer is one prediction, not a list of one.
     ``model`` is the reference that stood beside the rows.
     """
@@ -48,7 +52,7 @@ class Rows:
 
 def reference_in(body: Any) -> str | None:
     """The model that a body names beside its rows; None for a bare record, where every key is a column."""
-    if not isinstance(body, dict) or not any(shape in body for shape in SHAPES):
+    if not isinstance(body, dict) or not (any(shape in body for shape in SHAPES) or _is_bare_text(body)):
         return None
     model = body.get("model")
     if model is not None and not isinstance(model, str):
@@ -56,18 +60,25 @@ def reference_in(body: Any) -> str | None:
     return model
 
 
-def read_rows(body: Any, names: Sequence[str], max_rows: int) -> Rows:
+def read_rows(body: Any, names: Sequence[str], max_rows: int, *, texts: bool = False) -> Rows:
     """The rows in a JSON body, whatever its shape; ``names`` are the model's columns.
 
-    Raises PayloadRefused: ``invalid_input``, ``too_many_rows``.
+    ``texts`` says that the model takes bare texts. Raises PayloadRefused: ``invalid_input``,
+    ``too_many_rows``.
     """
+    ways = TEXT_WAYS if texts else WAYS
     if not isinstance(body, dict):
-        raise refused("", "wrong_type", f"The body must be a JSON object. {WAYS}")
-    found = [shape for shape in SHAPES if shape in body]
-    if not found or _is_bare(body, names):
+        raise refused("", "wrong_type", f"The body must be a JSON object. {ways}")
+    found = [shape for shape in (*SHAPES, *(TEXT_SHAPES if texts else ())) if shape in body]
+    if _is_bare(body, names):
+        found = []
+    elif not texts and _is_bare_text(body) and not set(body) & set(names):
+        shape = next(shape for shape in TEXT_SHAPES if shape in body)
+        raise refused(pointer(shape), "wrong_type", f"The model takes no bare texts. {WAYS}")
+    if not found:
         return Rows([body], True, lambda _row, field: pointer(field))
     if len(found) > 1:
-        text = f"{' and '.join(found)} cannot stand in one request. {WAYS}"
+        text = f"{' and '.join(found)} cannot stand in one request. {ways}"
         raise refused(pointer(found[1]), "ambiguous", text)
     strangers = [key for key in body if key not in (found[0], "model")][:20]
     if strangers:
@@ -77,7 +88,7 @@ def read_rows(body: Any, names: Sequence[str], max_rows: int) -> Rows:
             f"{', '.join(repr(key[:100]) for key in strangers)} {text}",
             [error(pointer(key), "unknown_field", f"{key[:100]!r} {text}") for key in strangers],
         )
-    return replace(_read(found[0], body[found[0]], max_rows), model=reference_in(body))
+    return replace(_read(found[0], body[found[0]], max_rows, texts), model=reference_in(body))
 
 
 def image_rows(data: bytes) -> Rows:
@@ -90,19 +101,34 @@ def _is_bare(body: Mapping[str, Any], names: Sequence[str]) -> bool:
     return set(body) == set(names) and not any(isinstance(value, dict | list) for value in body.values())
 
 
-def _read(shape: str, value: Any, max_rows: int) -> Rows:
+def _is_bare_text(body: Mapping[str, Any]) -> bool:
+    """Nothing but a text or texts, and perhaps the model; with other keys beside it, `text` is a column."""
+    return set(body) - {"model"} in ({"text"}, {"texts"})
+
+
+def _read(shape: str, value: Any, max_rows: int, texts: bool) -> Rows:
     if shape == "features":
-        return _one(value)
+        return _one(value, texts)
+    if shape == "text":
+        return _text(value)
     if shape == "image":
         return Rows([{"image": value}], True, lambda _row, field: pointer(field))
     if shape == "dataframe_split":
         return _split(value, max_rows)
     if shape == "inputs" and isinstance(value, dict):
         return _columns(value, max_rows)
-    return _list(shape, value, max_rows)
+    return _list(shape, value, max_rows, texts)
 
 
-def _one(value: Any) -> Rows:
+def _text(value: Any) -> Rows:
+    if isinstance(value, dict | list):
+        raise refused("/text", "wrong_type", 'text is one text; send several as {"texts": ["…", "…"]}.')
+    return Rows([value], True, lambda _row, _field: "/text")
+
+
+def _one(value: Any, texts: bool) -> Rows:
+    if texts and not isinstance(value, dict | list):
+        return Rows([value], True, lambda _row, _field: "/features")
     if not isinstance(value, dict | list):
         raise refused("/features", "wrong_type", f"features must be one row: an object or a list. {WAYS}")
     if isinstance(value, list) and any(isinstance(each, dict | list) for each in value):
@@ -110,12 +136,16 @@ def _one(value: Any) -> Rows:
     return Rows([value], True, lambda _row, field: pointer("features", field))
 
 
-def _list(shape: str, value: Any, max_rows: int) -> Rows:
+def _list(shape: str, value: Any, max_rows: int, texts: bool) -> Rows:
     if not isinstance(value, list):
-        raise refused(pointer(shape), "wrong_type", f"{shape} must be a list of rows. {WAYS}")
+        what = f"rows. {WAYS}" if not texts else f"texts. {TEXT_WAYS}"
+        raise refused(pointer(shape), "wrong_type", f"{shape} must be a list of {what}")
     _check_count(shape, value, max_rows)
     for row, each in enumerate(value):
-        if not isinstance(each, dict | list):
+        if shape == "texts" and isinstance(each, dict | list):
+            text = "texts is a list of bare texts; records go under instances."
+            raise refused(pointer(shape, row), "wrong_type", text)
+        if not texts and not isinstance(each, dict | list):
             text = f"Each row in {shape} must be an object or a list; for a single row send features."
             raise refused(pointer(shape, row), "wrong_type", text)
     return Rows(value, False, lambda row, field: pointer(shape, row, field))

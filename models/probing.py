@@ -79,9 +79,7 @@ def runnable(estimator: Any, draft: Signature, table: pa.Table) -> Signature:
         try:
             run(estimator, estimator_input(table, form))
         except NotFittedError as not_fitted:
-            raise ArtefactRefused(
-                "not_fitted", "The model is not fitted: call fit before joblib.dump, and add it again."
-            ) from not_fitted
+            raise not_fitted_refusal() from not_fitted
         except ArtefactRefused:
             raise
         except Exception as failure:  # noqa: BLE001 - the estimator's own, raised again below
@@ -93,6 +91,13 @@ def runnable(estimator: Any, draft: Signature, table: pa.Table) -> Signature:
         f"The model failed on {table.num_rows} rows with the columns {', '.join(draft.names[:20])}: "
         f"{type(error).__name__}: {error}. Give --sample FILE with rows as they were in training.",
     ) from error
+
+
+def not_fitted_refusal() -> ArtefactRefused:
+    """What an estimator that was saved before ``fit`` is refused with."""
+    return ArtefactRefused(
+        "not_fitted", "The model is not fitted: call fit before joblib.dump, and add it again."
+    )
 
 
 def fastest_equal(estimator: Any, signature: Signature, table: pa.Table) -> Signature:

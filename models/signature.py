@@ -62,7 +62,9 @@ def match_columns(signature: Signature, names: Sequence[str], *, headerless: boo
     estimator was fitted without names and none of the names given is known; then the count must be the same.
     """
     wanted = signature.names
-    if headerless or (not signature.named and not set(wanted) & set(names)):
+    # a file with several columns does not say which of them are the texts
+    nameless = not signature.named and (signature.kind != "text" or len(names) == 1)
+    if headerless or (nameless and not set(wanted) & set(names)):
         return _by_position(wanted, names)
     problems = [_duplicate(name) for name in wanted if Counter(names)[name] > 1]
     problems += [_missing(name, wanted, names) for name in wanted if name not in set(names)]
@@ -109,7 +111,8 @@ def _listed(names: Sequence[str]) -> str:
 def row_problems(signature: Signature, table: pa.Table) -> list[RowIssue]:
     """Values that the estimator would refuse, by row and then column: whole columns are checked at once.
 
-    ``table`` has the signature's columns. Codes ``missing_value``, ``infinite_value``, ``unseen_category``.
+    ``table`` has the signature's columns. Codes ``missing_value``, ``infinite_value``, ``unseen_category``,
+    ``empty_text``.
     An empty list is no promise that the estimator takes all rows: it may refuse what no probe tried.
     """
     limit = FLOAT32_OVERFLOW if signature.dtype == "float32" else float("inf")
@@ -122,6 +125,8 @@ def row_problems(signature: Signature, table: pa.Table) -> list[RowIssue]:
             found += _missing_values(spec, column, pc.is_null(column).to_numpy())
         if not spec.accepts_unseen and spec.categories_from == "estimator":
             found += _unseen(spec, column)
+        if signature.kind == "text":
+            found += _empty_texts(spec, column)
     return sorted(found, key=lambda issue: issue.row) if found else found
 
 
@@ -157,6 +162,17 @@ def _unseen(spec: ColumnSpec, column: pa.ChunkedArray) -> list[RowIssue]:
     return _issues(spec, column, mask, "unseen_category", f"the model knows only {shown}")
 
 
+def is_empty_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Which texts hold nothing, or nothing but white space (Unicode's); null for null."""
+    return pc.or_(pc.equal(column, ""), pc.utf8_is_space(column))
+
+
+def _empty_texts(spec: ColumnSpec, column: pa.ChunkedArray) -> list[RowIssue]:
+    """A vectorizer would answer for no words at all; that is no answer about the text."""
+    mask = pc.fill_null(is_empty_text(column), False).to_numpy()
+    return _issues(spec, column, mask, "empty_text", "a text is required")
+
+
 def _issues(
     spec: ColumnSpec, column: pa.ChunkedArray, mask: np.ndarray, code: str, reason: str
 ) -> list[RowIssue]:
@@ -164,6 +180,6 @@ def _issues(
     for row in np.flatnonzero(mask).tolist():
         value = column[row].as_py()
         text = None if code == "missing_value" else str(value)[:200]
-        what = "is empty" if text is None else f"is {text[:80]}"
+        what = "is empty" if text is None or code == "empty_text" else f"is {text[:80]}"
         found.append(RowIssue(row, spec.name, text, code, f"Column {spec.name!r} {what}: {reason}."))
     return found

@@ -111,7 +111,7 @@ def _cells(signature: Signature, values: Any, row: int, problems: _Problems) -> 
         _check_names(signature.names, values, row, problems)
         in_order = [values.get(name, _BAD) for name in signature.names]
     else:
-        in_order = values
+        in_order = values if isinstance(values, list) else [values]  # a bare text
     cells = []
     for position, (spec, value) in enumerate(zip(signature.columns, in_order, strict=True)):
         cell, trouble = (value, None) if value is _BAD or value is None else _cell(spec, value)
@@ -206,8 +206,11 @@ def _bytes(value: Any) -> bytes:
         raise BadImage("not_base64", "image is not base64; `base64 -w0 FILE` makes it.") from error
 
 
-def _field(values: Any, position: int, name: str) -> str | int:
-    return position if isinstance(values, list) else name
+def _field(values: Any, position: int, name: str) -> str | int | None:
+    """The part of a row that a problem is about; None if the row is the value itself."""
+    if isinstance(values, dict):
+        return name
+    return position if isinstance(values, list) else None
 
 
 def _hint(name: str, others: Sequence[str]) -> str:

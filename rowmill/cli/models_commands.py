@@ -98,6 +98,10 @@ ImageSize = Annotated[
 ]
 Mode = Annotated[str, typer.Option(metavar="L|RGB", help="Grey or colour, with --image.")]
 Scale = Annotated[float, typer.Option(help="What a full pixel (255) becomes, with --image.")]
+Text = Annotated[
+    str | None,
+    typer.Option("--text", metavar="COLUMN", help="The model takes bare texts, from this column."),
+]
 Code = Annotated[
     Path | None,
     typer.Option(parser=_path, metavar="FILE|DIR", help="Your own modules that the model needs."),
@@ -119,6 +123,7 @@ def add(
     image: ImageSize = None,
     mode: Mode = "L",
     scale: Scale = 255.0,
+    text: Text = None,
     code: Code = None,
     as_json: AsJson = False,
 ) -> None:
@@ -136,6 +141,7 @@ def add(
                 labels=_pairs(labels) if labels else None,
                 columns=_names(columns) if columns else None,
                 image=_image(image, mode, scale),
+                text=text,
                 code=code,
                 meta={key: value for note in meta or () for key, value in _pairs(note).items()},
                 data=data,
@@ -263,6 +269,8 @@ def _input(signature: Signature) -> str:
         image = signature.image
         return f"images {image.width}x{image.height} {image.mode}, 0 to {image.scale:g}"
     names = signature.names
+    if signature.kind == "text":
+        return f"texts (column {names[0]})"
     return f"{len(names)} columns ({', '.join(names[:4])}{', …' if len(names) > 4 else ''})"
 
 
@@ -296,8 +304,10 @@ def _description(manifest: Manifest, aliases: Sequence[str]) -> str:
         "notes": ", ".join(f"{key}={value}" for key, value in manifest.meta.items()),
     }
     text = "\n".join(f"{name:<11}{value}" for name, value in lines.items() if value)
+    if manifest.signature.kind != "table":
+        return text
     columns = [("COLUMN", "TYPE", "SEEN", "REFUSES"), *map(_column, manifest.signature.columns)]
-    return f"{text}\n\n{_table(columns)}" if len(columns) > 1 else text
+    return f"{text}\n\n{_table(columns)}"
 
 
 def _column(spec: ColumnSpec) -> tuple[str, str, str, str]:

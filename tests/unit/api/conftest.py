@@ -14,6 +14,7 @@ from apiflask import APIFlask
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
 from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, PowerTransformer, StandardScaler
@@ -72,6 +73,10 @@ def _models(folder: Path) -> Iterator[NewVersion]:
     encoded = make_column_transformer((OneHotEncoder(), ["region"]), remainder="passthrough")
     churned = mixed["age"] + 10 * mixed["member"] > 60
     yield saved("churn", make_pipeline(encoded, LogisticRegression(max_iter=5000)).fit(mixed, churned), mixed)
+
+    texts = pd.DataFrame({"review": [f"a good day {i}" if i % 2 else f"a bad night {i}" for i in range(30)]})
+    moods = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts["review"], ["sad", "glad"] * 15)
+    yield saved("moods", moods, texts)
 
     positive = pd.DataFrame({"size": np.linspace(1, 50, 40), "weight": np.linspace(2, 9, 40)})
     power = make_pipeline(PowerTransformer("box-cox"), LinearRegression())

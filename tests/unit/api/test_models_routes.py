@@ -13,7 +13,7 @@ from tests.unit.api.conftest import Client, MakeApp
 
 def test_the_list_is_about_what_plain_names_mean(client: Client) -> None:
     models = {model["name"]: model for model in client.get("/models").json["models"]}
-    assert list(models) == ["churn", "diabetes", "digits", "flowers", "positive", "wine"]
+    assert list(models) == ["churn", "diabetes", "digits", "flowers", "moods", "positive", "wine"]
     wine = models["wine"]
     assert (wine["version"], wine["versions"], wine["aliases"]) == (1, [1, 2], {"production": 1})
     assert wine["classes"] == ["barbera", "barolo", "grignolino"]

@@ -242,14 +242,6 @@ def test_a_date_in_the_sample_is_told_only_if_the_model_needs_it(tmp_path: Path)
     assert refused.value.code == "unusable_column"
 
 
-def test_raw_text_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    texts = pd.DataFrame({"text": ["good thing", "bad thing"] * 5})
-    estimator = make_pipeline(CountVectorizer(), MultinomialNB()).fit(texts["text"], [1, 0] * 5)
-    with pytest.raises(SignatureRefused, match="ColumnTransformer") as refused:
-        added(tmp_path, estimator, sample=saved_csv(tmp_path, texts))
-    assert refused.value.code == "unsupported_input"
-
-
 def test_text_in_a_column_transformer_works(tmp_path: Path) -> None:
     texts = pd.DataFrame({"text": ["good thing", "bad thing"] * 5, "n": range(10)})
     counts = make_column_transformer((CountVectorizer(), "text"), remainder="passthrough")
