@@ -135,7 +135,10 @@ def _stem(view: JobView) -> str:
     name = re.sub(r"[^\w.-]+", "_", view.input.name.replace("\\", "/").rpartition("/")[2])
     return (
         re.sub(
-            r"(\.(csv|tsv|txt|jsonl|ndjson|json|parquet|zip))?(\.(gz|gzip|zst|zstd))?$", "", name, flags=re.I
+            r"(\.(csv|tsv|txt|jsonl|ndjson|json|parquet|zip|tar|tgz))?(\.(gz|gzip|zst|zstd))?$",
+            "",
+            name,
+            flags=re.I,
         )
         or "input"
     )

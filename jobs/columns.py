@@ -42,10 +42,10 @@ def match(manifest: Manifest, shape: InputShape, keep: Sequence[str], outputs: S
 
     Raises ``Problem`` with one entry for each missing, mistyped, unknown or colliding column.
     """
-    if (shape.format == "zip") != (manifest.signature.kind == "image"):
+    if shape.is_archive != (manifest.signature.kind == "image"):
         raise _wrong_kind(manifest, shape)
     kept = _kept(manifest, shape, keep, outputs)
-    if shape.format == "zip":
+    if shape.is_archive:
         return Columns((), (0,), ["file"], [])
     names = [column.name for column in shape.columns]
     matched = match_columns(
@@ -97,7 +97,7 @@ def _is_number(text: str) -> bool:
 
 def _wrong_kind(manifest: Manifest, shape: InputShape) -> Problem:
     takes = {
-        "image": "an image set (a zip of PNG or JPEG files)",
+        "image": "an image set (a zip or tar of images)",
         "text": "a table with a column of texts",
         "table": "a table",
     }[manifest.signature.kind]
@@ -110,7 +110,7 @@ def _wrong_kind(manifest: Manifest, shape: InputShape) -> Problem:
 
 def _kept(manifest: Manifest, shape: InputShape, keep: Sequence[str], outputs: Sequence[str]) -> list[str]:
     names = [column.name for column in shape.columns]
-    kept = names if list(keep) == ["*"] or shape.format == "zip" else list(dict.fromkeys(keep))
+    kept = names if list(keep) == ["*"] or shape.is_archive else list(dict.fromkeys(keep))
     made = set(output_schema(manifest, "confidence" in outputs).names) | {ERROR_FIELD.name}
     errors = []
     for name in kept:

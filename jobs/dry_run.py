@@ -6,8 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from base.formats import Span, read_members
-from jobs.head import HEAD_ROWS, read_head
+from jobs.head import HEAD_ROWS, head_members, read_head
 from jobs.intake import Examined
 from jobs.options import Options
 from jobs.results import plain_rows, shift
@@ -16,15 +15,16 @@ from jobs.workshop import Workshop
 
 
 def dry_run(workshop: Workshop, path: Path, examined: Examined, options: Options) -> dict[str, Any]:
-    """Score the first hundred rows; ``rows`` are result rows, ``errors`` their row errors."""
+    """Score the first hundred rows, or ten images; ``rows`` are result rows, ``errors`` their row errors."""
     manifest, shape = examined.manifest, examined.shape
     scorer = scorer_of(workshop.models.get(manifest.name, manifest.version), options.outputs)
-    if shape.format == "zip":
-        members = read_members(path, shape, Span(0, min(HEAD_ROWS, shape.rows or 0), None))
-        scored = score_images(scorer, manifest, members, _never_stops)
+    settings = workshop.settings
+    if shape.is_archive:
+        most = settings.max_predict_bytes
+        with head_members(workshop.files, path, shape, most, settings.max_decoded_bytes) as members:
+            scored = score_images(scorer, manifest, members, _never_stops)
     else:
-        limit = workshop.settings.max_decoded_bytes
-        rows = read_head(workshop.files, path, shape, examined.columns, limit)
+        rows = read_head(workshop.files, path, shape, examined.columns, settings.max_decoded_bytes)
         scored = score_table(scorer, manifest, rows, _never_stops)
     shown = [problem for problem in scored.problems if problem.row < HEAD_ROWS]
     table = scored.table.slice(0, HEAD_ROWS)

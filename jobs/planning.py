@@ -6,15 +6,17 @@ changes its last bits with the shape of its input, so a job must always be cut t
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
-from base.formats import InputShape, decode, plan
+from base.formats import Indexed, InputShape, decode, plan, plan_members, write_index
 from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import steps
 from jobs.lifecycle.ending import input_folder
 from jobs.lifecycle.window import FINISH, open_window, send_step, window_size
 from jobs.reading import count_live_workers
-from jobs.records import StepClaim
+from jobs.records import Job, StepClaim
 from jobs.states import JobStatus
 from jobs.trouble import handed_back
 from jobs.workshop import Workshop
@@ -50,18 +52,28 @@ def plan_job(workshop: Workshop, job_id: str) -> None:
 def _plan(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> JobStatus:
     """Decode the input where that is needed, find the cuts, and store them."""
     shape = claim.input.parsed_shape
-    settings = workshop.settings
     decoded = _decode(workshop, claim, shape, heartbeat) if shape.needs_decoding else None
     path = workshop.files.path(decoded or claim.input.file)
-    manifest = workshop.registry.get(claim.job.model_name, claim.job.model_version)
-    rows = claim.job.options["chunk_rows"] or rows_for(manifest, shape, settings.chunk_seconds)
-    total = shape.rows or path.stat().st_size / max(shape.bytes_per_row, 1.0)
-    rows = max(rows, int(total / MAX_CHUNKS) + 1)
     # the cuts first, the transaction second: a database must never wait for a file
-    spans = list(
-        plan(path, shape, chunk_rows=rows, max_chunk_bytes=_byte_limit(shape, settings.max_chunk_bytes))
-    )
-    return steps.planned(workshop.database, claim, spans, decoded)
+    if shape.is_archive:
+        file, found = _index(workshop, claim, path, heartbeat)
+        shape = replace(shape, rows=found.rows, bytes_per_row=max(found.bytes / found.rows, 1.0))
+        rows = _rows_per_chunk(workshop, claim.job, shape, path)
+        spans = list(plan_members(workshop.files.path(file), rows, workshop.settings.max_chunk_bytes))
+        prepared = steps.Prepared(decoded, file, found.rows, found.notes)
+    else:
+        rows = _rows_per_chunk(workshop, claim.job, shape, path)
+        limit = _byte_limit(shape, workshop.settings.max_chunk_bytes)
+        spans = list(plan(path, shape, chunk_rows=rows, max_chunk_bytes=limit))
+        prepared = steps.Prepared(decoded)
+    return steps.planned(workshop.database, claim, spans, prepared)
+
+
+def _rows_per_chunk(workshop: Workshop, job: Job, shape: InputShape, path: Path) -> int:
+    manifest = workshop.registry.get(job.model_name, job.model_version)
+    rows = job.options["chunk_rows"] or rows_for(manifest, shape, workshop.settings.chunk_seconds)
+    total = shape.rows or path.stat().st_size / max(shape.bytes_per_row, 1.0)
+    return max(rows, int(total / MAX_CHUNKS) + 1)
 
 
 def _byte_limit(shape: InputShape, max_chunk_bytes: int) -> int:
@@ -85,15 +97,28 @@ class _Checked:
 
 
 def _decode(workshop: Workshop, claim: StepClaim, shape: InputShape, heartbeat: Heartbeat) -> str:
-    files, name = workshop.files, f"{input_folder(claim.input.id)}/decoded-"
-    for earlier in range(1, claim.attempt):  # whoever made those cannot plan any more
-        files.remove(f"{name}{earlier}")
+    files = workshop.files
     with files.draft() as draft:
         with draft.open("wb") as out:
             sink: Any = _Checked(out, heartbeat)
             limit = workshop.settings.max_decoded_bytes
             decode(files.path(claim.input.file), sink, shape, max_decoded_bytes=limit)
-        return files.keep(draft, f"{name}{claim.attempt}")
+        return files.keep(draft, _own_name(workshop, claim, "decoded"))
+
+
+def _index(workshop: Workshop, claim: StepClaim, path: Path, heartbeat: Heartbeat) -> tuple[str, Indexed]:
+    """Write the index of an archive's members."""
+    with workshop.files.draft() as draft:
+        found = write_index(path, claim.input.parsed_shape, draft, heartbeat.check)
+        return workshop.files.keep(draft, _own_name(workshop, claim, "members")), found
+
+
+def _own_name(workshop: Workshop, claim: StepClaim, kind: str) -> str:
+    """A name for a file of this attempt; those of earlier ones go: whoever made them cannot plan any more."""
+    name = f"{input_folder(claim.input.id)}/{kind}-"
+    for earlier in range(1, claim.attempt):
+        workshop.files.remove(f"{name}{earlier}")
+    return f"{name}{claim.attempt}"
 
 
 def rows_for(manifest: Manifest, shape: InputShape, seconds: float) -> int:

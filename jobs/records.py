@@ -9,6 +9,7 @@ from typing import Any, Self
 from sqlalchemy import Row
 
 from base.formats import InputShape
+from jobs.errors import Problem
 from jobs.states import FINAL, JobStatus
 
 
@@ -40,6 +41,7 @@ class Input(Record):
     shape: dict[str, Any]
     file: str
     decoded_file: str | None
+    index_file: str | None
     created_at: float
 
     @property
@@ -51,6 +53,16 @@ class Input(Record):
     def readable_file(self) -> str:
         """The stored file that chunks are ranges of."""
         return self.decoded_file or self.file
+
+    @property
+    def member_index(self) -> str:
+        """The stored index that chunks of an archive are slices of. Raises ``Problem`` if there is none."""
+        if self.index_file is None:
+            raise Problem(
+                "no_member_index",
+                "The job was planned by a version that wrote no index of an archive. Send it again.",
+            )
+        return self.index_file
 
 
 @dataclass(frozen=True)

@@ -28,8 +28,9 @@ def score_span(workshop: Workshop, held: Claim, alive: Callable[[], None]) -> tu
     path = workshop.files.path(held.input.readable_file)
     span = Span(held.chunk.start, held.chunk.stop, held.chunk.rows)
     scorer = scorer_of(model, options["outputs"])
-    if shape.format == "zip":
-        return score_images(scorer, model.manifest, read_members(path, shape, span), alive), None
+    if shape.is_archive:
+        members = read_members(path, workshop.files.path(held.input.member_index), span)
+        return score_images(scorer, model.manifest, members, alive), None
     columns = match(model.manifest, shape, options["keep"], options["outputs"])
     rows = read(path, shape, span, columns.wanted, columns.keep)
     alive()

@@ -46,7 +46,7 @@ def read_sample(path: Path, targets: Sequence[str], kinds: Mapping[str, Kind]) -
 
 def _read(path: Path, targets: Sequence[str], kinds: Mapping[str, Kind]) -> Sample:
     shape = sniff(path, CsvOptions(), max_decoded_bytes=MAX_DECODED_BYTES)
-    if shape.format == "zip":
+    if shape.is_archive:
         raise SignatureRefused("bad_sample", f"The sample {path.name} is an archive; give a table.")
     names = [column.name for column in shape.columns]
     for target in targets:

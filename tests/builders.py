@@ -72,7 +72,7 @@ def planned_job(database: Database, chunk_count: int = 3, **changes: Any) -> Job
     claim = steps.claim_planning(database, job.id, LEASE_SECONDS, MAX_ATTEMPTS)
     assert claim is not None
     spans = [Span(10 * index, 10 * index + 10, None) for index in range(chunk_count)]
-    steps.planned(database, claim, spans, None)
+    steps.planned(database, claim, spans, steps.Prepared())
     return job
 
 

@@ -68,7 +68,8 @@ inputs = Table(
     Column("sha256", String(64), nullable=False),
     Column("shape", JSON, nullable=False),
     Column("file", String(255), nullable=False),  # as received
-    Column("decoded_file", String(255)),  # plain UTF-8 or plain Parquet, written by planning where needed
+    Column("decoded_file", String(255)),  # plain UTF-8, Parquet or tar, written by planning where needed
+    Column("index_file", String(255)),  # where the members of an archive lie, written by planning
     Column("created_at", Float(53), nullable=False),
 )
 

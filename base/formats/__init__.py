@@ -1,6 +1,8 @@
 """The input formats, each with the same doors: sniff the head, plan the spans, read one span as Arrow tables.
 
-A new format is a new file here and a line in each door. Nothing here knows of models, jobs or HTTP.
+Archives have doors of their own for the last two, because their rows are members: an index of them is
+written, then spans of the index are planned and read. A new format is a new file here and a line in each
+door. Nothing here knows of models, jobs or HTTP.
 """
 
 from __future__ import annotations
@@ -9,7 +11,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from base.formats import archive, charset, compression, csv_format, jsonl, parquet, text
+from base.formats import charset, compression, csv_format, jsonl, parquet, text
+from base.formats.archive import Indexed, read_members, write_index
+from base.formats.archive.index import spans as plan_members
 from base.formats.lines import row_lines
 from base.formats.records import JSON_LINES, Dialect
 from base.formats.sniffing import looks_newline_stripped, newlines_stripped, sniff
@@ -28,6 +32,7 @@ from base.formats.types import (
 __all__ = [
     "ChunkRows",
     "CsvOptions",
+    "Indexed",
     "InputColumn",
     "InputRefused",
     "InputShape",
@@ -40,10 +45,12 @@ __all__ = [
     "looks_newline_stripped",
     "newlines_stripped",
     "plan",
+    "plan_members",
     "read",
     "read_members",
     "row_lines",
     "sniff",
+    "write_index",
 ]
 
 _DECODE_BLOCK = 1 << 20
@@ -61,13 +68,11 @@ def decode(path: Path, out: BinaryIO, shape: InputShape, *, max_decoded_bytes: i
 
 
 def plan(path: Path, shape: InputShape, *, chunk_rows: int, max_chunk_bytes: int) -> Iterator[Span]:
-    """The spans of the decoded file, in order, every row in exactly one; a function of the arguments only.
+    """The spans of a decoded table, in order, every row in exactly one; a function of the arguments only.
 
     A span of text has about ``chunk_rows`` rows and passes ``max_chunk_bytes`` by less than one record.
     It may hold no row at all (blank lines).
     """
-    if shape.format == "zip":
-        return archive.plan(path, chunk_rows, max_chunk_bytes)
     if shape.format == "parquet":
         return parquet.plan(path, max(min(chunk_rows, int(max_chunk_bytes / shape.bytes_per_row)), 1))
     target = max(min(int(chunk_rows * shape.bytes_per_row), max_chunk_bytes), 1)
@@ -84,14 +89,8 @@ def head(path: Path, shape: InputShape, rows: int) -> Span:
 def read(
     path: Path, shape: InputShape, span: Span, wanted: Sequence[Wanted], keep: Sequence[int]
 ) -> ChunkRows:
-    """The rows of one span of the decoded file (tables, not archives). One row per row of the input."""
+    """The rows of one span of a decoded table. One row per row of the input."""
     return _READERS[shape.format](path, shape, span, wanted, keep)
-
-
-def read_members(path: Path, shape: InputShape, span: Span) -> Iterator[Member]:
-    """The members of one span of an archive, in order, one per row; each is bounded in size."""
-    assert shape.format == "zip", "only archives have members"
-    return archive.read_members(path, span)
 
 
 Reader = Callable[[Path, InputShape, Span, Sequence[Wanted], Sequence[int]], ChunkRows]

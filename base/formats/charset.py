@@ -67,7 +67,7 @@ def utf8_head(head: bytes, charset: str | None, *, final: bool) -> bytes:
     if controls > max(_STRAY_CONTROLS, len(head) / 100):
         raise InputRefused(
             "unknown_format",
-            "the file is neither text nor a format known here; send CSV, JSON Lines, Parquet or a zip",
+            "the file is neither text nor a format known here; send CSV, JSON Lines, Parquet, zip or tar",
         )
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     try:

@@ -7,7 +7,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from base.formats import archive, compression, csv_sniff, jsonl, parquet
+from base.formats import compression, csv_sniff, jsonl, parquet
+from base.formats.archive import tar_entries, tar_headers, zip_directory, zip_entries
 from base.formats.charset import other_than_utf8, utf8_head
 from base.formats.csv_format import BOM
 from base.formats.types import CsvOptions, InputRefused, InputShape
@@ -25,8 +26,8 @@ _KNOWN = (
     (b"ORC", "an ORC file; write it as Parquet"),
     (b"BZh", "compressed with bzip2; use gzip or zstd"),
     (b"\xfd7zXZ\x00", "compressed with xz; use gzip or zstd"),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; send images as zip"),
-    (b"Rar!", "a rar archive; send images as zip"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; send images as zip or tar"),
+    (b"Rar!", "a rar archive; send images as zip or tar"),
     (b"%PDF", "a PDF"),
     (b"\x89PNG", "a single image; zip it to make it a job, or send it to /predict"),
     (b"\xff\xd8\xff", "a single image; zip it to make it a job, or send it to /predict"),
@@ -48,8 +49,11 @@ def sniff(path: Path, csv: CsvOptions, *, max_decoded_bytes: int) -> InputShape:
         raise InputRefused("empty_input", "the file is empty; did the upload send the file you meant?")
     if head.startswith(parquet.MAGIC):
         return parquet.sniff(path, packed, max_decoded_bytes=max_decoded_bytes)
-    if head.startswith(archive.MAGICS) and packed is None:
-        return archive.sniff(path)
+    if head.startswith(zip_directory.MAGICS) and packed is None:
+        return zip_entries.sniff(path)
+    if tar_headers.looks_like_header(head[: tar_headers.BLOCK]) or not head.strip(b"\0"):
+        shape = tar_entries.sniff(head, final=final)
+        return replace(shape, compression=packed, needs_decoding=packed is not None)
     _refuse_known(head)
     shape = _sniff_text(utf8_head(head, csv.charset, final=final), csv, final=final)
     recoded = other_than_utf8(csv.charset) is not None
@@ -104,7 +108,7 @@ def _sniff_text(head: bytes, options: CsvOptions, *, final: bool) -> InputShape:
         )
     if body[:1] == b"<":
         raise InputRefused(
-            "unknown_format", "this is HTML or XML; send CSV, JSON Lines, Parquet or a zip of images"
+            "unknown_format", "this is HTML or XML; send CSV, JSON Lines, Parquet or a zip or tar of images"
         )
     if body.startswith(b"{"):
         return jsonl.sniff(head, options, final=final)
@@ -112,13 +116,9 @@ def _sniff_text(head: bytes, options: CsvOptions, *, final: bool) -> InputShape:
 
 
 def _refuse_known(head: bytes) -> None:
-    if compression.detect(head) is not None or head.startswith(archive.MAGICS):
+    if compression.detect(head) is not None or head.startswith(zip_directory.MAGICS):
         raise InputRefused(
             "unknown_format", "the file is compressed twice; send it compressed once, or plain"
-        )
-    if head[257:262] == b"ustar":
-        raise InputRefused(
-            "unknown_format", "the file is a tar archive; send images as zip, tables as one file"
         )
     for magic, what in _KNOWN:
         if head.startswith(magic):

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 ColumnKind = Literal["number", "string", "boolean", "nested", "other", "unknown"]
 WantedKind = Literal["number", "string", "boolean"]
-FormatName = Literal["csv", "jsonl", "parquet", "zip"]
+FormatName = Literal["csv", "jsonl", "parquet", "zip", "tar"]
 Compression = Literal["gzip", "zstd"]
 
 # A problem shows this much of the offending value: enough to find it, never a whole megabyte cell.
@@ -62,6 +62,11 @@ class InputShape:
     header_lines: int = 0  # physical lines in front of data_start: what a file's line numbers start from
     csv: CsvOptions = field(default_factory=CsvOptions)
     needs_decoding: bool = False  # compressed, or a charset other than UTF-8
+
+    @property
+    def is_archive(self) -> bool:
+        """Whether rows are members, which have names and bytes in place of columns."""
+        return self.format in ("zip", "tar")
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that :meth:`from_json` turns back into an equal shape."""

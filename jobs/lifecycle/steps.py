@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
@@ -79,9 +80,17 @@ def release(database: Database, claim: StepClaim, reason: dict[str, Any], retry_
         connection.execute(update(jobs).where(_held(claim)).values(values))
 
 
-def planned(
-    database: Database, claim: StepClaim, spans: Iterable[Span], decoded_file: str | None
-) -> JobStatus:
+@dataclass(frozen=True)
+class Prepared:
+    """What planning made of an input: stored files, the rows if counted, and what its user should know."""
+
+    decoded_file: str | None = None
+    index_file: str | None = None
+    rows: int | None = None
+    notes: Sequence[str] = ()
+
+
+def planned(database: Database, claim: StepClaim, spans: Iterable[Span], prepared: Prepared) -> JobStatus:
     """Store the chunks and open them for scoring, all in one transaction.
 
     Returns the state that the job is in now: ``finishing`` at once if there is nothing to score.
@@ -93,14 +102,14 @@ def planned(
         total = _insert_chunks(connection, claim.job.id, spans)
         target = JobStatus.SCORING if total else JobStatus.FINISHING
         values: dict[str, Any] = {"chunks_total": total, "started_at": now, **_step_over(now)}
-        if not total:
-            values["rows_total"] = 0
+        if not total or prepared.rows is not None:
+            values["rows_total"] = prepared.rows or 0
+        if prepared.notes:
+            values["warnings"] = [*claim.job.warnings, *prepared.notes]
         if not move_job(connection, claim.job.id, target, values, jobs.c.step_attempt == claim.attempt):
             raise LostLease
-        if decoded_file:
-            connection.execute(
-                update(inputs).where(inputs.c.id == claim.input.id).values(decoded_file=decoded_file)
-            )
+        files = {"decoded_file": prepared.decoded_file, "index_file": prepared.index_file}
+        connection.execute(update(inputs).where(inputs.c.id == claim.input.id).values(files))
         return target
 
 

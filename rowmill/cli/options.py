@@ -36,7 +36,8 @@ File = Annotated[
     typer.Argument(
         parser=input_file,
         metavar="FILE",
-        help="File to score: CSV, JSON Lines, Parquet (plain, gzip, zstd) or a zip of images; - reads stdin.",
+        help="File to score: CSV, JSON Lines, Parquet, plain, gzip or zstd, or a zip or tar of images; "
+        "- reads stdin.",
     ),
 ]
 JobId = Annotated[str, typer.Argument(help="Id of the job.", metavar="JOB")]

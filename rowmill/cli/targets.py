@@ -20,7 +20,7 @@ EXTENSIONS: dict[str, Format] = {
     ".ndjson": "jsonl",
 }
 FORMATS: tuple[Format, ...] = ("parquet", "csv", "jsonl")
-INPUT_EXTENSIONS = {*EXTENSIONS, ".tsv", ".txt", ".json", ".zip", ".gz", ".zst"}
+INPUT_EXTENSIONS = {*EXTENSIONS, ".tsv", ".txt", ".json", ".zip", ".tar", ".tgz", ".gz", ".zst"}
 
 
 @dataclass(frozen=True)

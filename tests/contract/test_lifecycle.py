@@ -167,8 +167,8 @@ def test_a_second_planner_replaces_the_cuts_of_a_silent_one(database: Database, 
     second = steps.claim_planning(database, job.id, LEASE_SECONDS, MAX_ATTEMPTS)
     assert second is not None
     with pytest.raises(LostLease):
-        steps.planned(database, silent, [], None)
-    steps.planned(database, second, [], None)
+        steps.planned(database, silent, [], steps.Prepared())
+    steps.planned(database, second, [], steps.Prepared())
     assert status_of(database, job.id) == JobStatus.FINISHING
 
 

@@ -1,0 +1,40 @@
+"""Archives of images, zip and tar: members as rows, read by range through an index that planning writes.
+
+Nothing is extracted to disk and no name from an archive becomes a path. A member that cannot be had
+(encrypted, damaged, a link, a bomb …) is a problem of its row, never of the archive.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from base.formats.archive import index, tar_entries, zip_entries
+from base.formats.archive.entries import MAX_MEMBERS
+from base.formats.archive.index import Indexed
+from base.formats.archive.members import read_members
+from base.formats.types import InputRefused, InputShape
+
+__all__ = ["Indexed", "read_members", "write_index"]
+
+
+def write_index(
+    path: Path, shape: InputShape, out: Path, alive: Callable[[], None], *, most: int = MAX_MEMBERS + 1
+) -> Indexed:
+    """Find the members of the (decoded) archive, at most ``most`` of them, and store them in ``out``.
+
+    Raises InputRefused where the archive as a whole cannot be used. ``alive`` may raise to stop.
+    """
+    if shape.format == "zip":
+        rows, size = index.write(itertools.islice(zip_entries.entries(path), most), out, alive)
+        return Indexed(rows, size, [])
+    with path.open("rb", buffering=0) as file:
+        walk = tar_entries.TarWalk(
+            lambda count, at: os.pread(file.fileno(), count, at), os.fstat(file.fileno()).st_size
+        )
+        rows, size = index.write(itertools.islice(walk.entries(), most), out, alive)
+    if not rows:
+        raise InputRefused("empty_input", "the tar archive holds no files")
+    return Indexed(rows, size, walk.notes)
