@@ -44,7 +44,10 @@ _waiting = threading.BoundedSemaphore(4)
 @blueprint.route("/jobs", methods=["POST", "PUT"])
 @blueprint.doc(summary="Submit a file to be scored", responses=[200, 202, 400, 404, 413, 415, 422, 503])
 def submit() -> Response:
-    """The body is the file, or a form with the part `file`; the options stand in the URL or the form."""
+    """The body is the file, or a form with the part `file` or many parts `image`.
+
+    The options stand in the URL or in the form.
+    """
     with uploads.drained(request):
         return _submit()
 

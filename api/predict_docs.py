@@ -10,7 +10,10 @@ The row is checked against the model's signature first, and everything that is w
 with a JSON pointer. Besides the shapes shown, a bare record (all keys are columns) and the shapes of MLflow
 (`dataframe_split`, `dataframe_records`, `inputs`) are taken. The model is named in the body or as `?model=`:
 `wine` means the production version, else the latest, `wine@3` version 3. More rows than the server's limit
-belong into a file for `POST /jobs`."""
+belong into a file for `POST /jobs`.
+
+An image stands in JSON as base64 (also URL-safe, without padding, or as `{"b64": …}`) or as a data URL, in a
+form as a part `image`, or it is the body itself. The format is found by content."""
 
 _ROW = {
     "oneOf": [
@@ -54,6 +57,9 @@ _SEVERAL = {
 }
 
 
+_IMAGE = {"type": "string", "description": "an image in base64, or a data URL"}
+
+
 def _body(name: str, rows: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": {"model": _REFERENCE, name: rows}, "required": [name]}
 
@@ -64,13 +70,21 @@ _SENT = {
         *(_body(name, {"type": "array", "items": _ROW}) for name in ("instances", "samples", "data")),
         _body("text", {"type": "string", "description": "one text, not empty"}),
         _body("texts", {"type": "array", "items": {"type": "string"}}),
-        _body("image", {"type": "string", "description": "a PNG or JPEG in base64, or a data URL"}),
+        _body("image", _IMAGE),
+        _body("images", {"type": "array", "items": _IMAGE}),
         {"type": "object", "description": "a bare record, or a shape of MLflow"},
     ]
 }
+_BINARY = {"type": "string", "format": "binary"}
 _FORM = {
     "type": "object",
-    "properties": {"image": {"type": "string", "format": "binary"}, "model": _REFERENCE},
+    "properties": {
+        "image": {
+            "description": "may be repeated; file is another name for it",
+            "oneOf": [_BINARY, {"type": "array", "items": _BINARY}],
+        },
+        "model": _REFERENCE,
+    },
     "required": ["image"],
 }
 OPERATION: dict[str, Any] = {
@@ -89,7 +103,11 @@ OPERATION: dict[str, Any] = {
     "extensions": {
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": _SENT}, "multipart/form-data": {"schema": _FORM}},
+            "content": {
+                "application/json": {"schema": _SENT},
+                "multipart/form-data": {"schema": _FORM},
+                "image/*": {"schema": _BINARY},
+            },
         },
         "parameters": [{"name": "model", "in": "query", "required": False, "schema": _REFERENCE}],
     },

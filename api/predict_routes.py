@@ -1,38 +1,35 @@
-"""Predictions on the spot: one row, some rows or an image in, answers out. Files go to ``/jobs``."""
+"""Predictions on the spot: rows or images in, few enough to be answered at once. Files go to ``/jobs``."""
 
 from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import MultiPartParser
 
-from api import strict_json, uploads
+from api import forms, strict_json, uploads
 from api.context import workshop
 from api.predict_docs import OPERATION
+from base.formats.content import is_image
 from jobs.errors import Problem
 from models.errors import ModelError
 from models.loading import LoadedModel
 from models.manifest import Manifest, label_text
-from models.payload import Rows, image_rows, read_rows, reference_in, refused
+from models.payload import Rows, image_rows, read_rows, reference_in, refused, too_many_rows
 from models.single import model_input
 
 blueprint = APIBlueprint("predict", __name__, tag="Predictions")
-
-MAX_PARTS = 20
 
 
 @blueprint.post("/predict")
 @blueprint.doc(summary="Predict on the spot", **OPERATION)
 def predict() -> Response:
-    """One prediction for one row or image; a list of predictions for several rows."""
+    """One prediction for one row or image; a list of predictions for several."""
     with uploads.drained(request):
         manifest, sent = _read_request()
     if sent.model and request.args.get("model") not in (None, "", sent.model):
@@ -53,10 +50,14 @@ def _read_request() -> tuple[Manifest, Rows]:
     named = _model_option(uploads.options_of(query, {}))
     body = _body(settings.max_predict_bytes)
     if uploads.is_multipart(request):
-        fields, image = _form(body)
+        fields, images = _form(body, settings.max_predict_rows)
         manifest = _resolve(_model_option(uploads.options_of(query, fields)))
         _check_takes_images(manifest)
-        return manifest, image_rows(image)
+        return manifest, image_rows(images)
+    if request.mimetype.startswith("image/") or is_image(body):
+        manifest = _resolve(named)
+        _check_takes_images(manifest)
+        return manifest, image_rows([body])
     value = strict_json.parse(body)
     manifest = _resolve(named or reference_in(value))
     takes = manifest.signature
@@ -90,27 +91,16 @@ def _body(most: int) -> bytes:
     return bytes(blocks)
 
 
-def _form(body: bytes) -> tuple[dict[str, str], bytes]:
-    """The fields of a form, and the bytes of its one part ``image``."""
-    parser = MultiPartParser(
-        stream_factory=lambda *_args, **_kwargs: io.BytesIO(),
-        max_form_memory_size=uploads.MAX_FIELD_BYTES,
-        max_form_parts=MAX_PARTS,
-    )
-    boundary = request.mimetype_params.get("boundary", "")
-    try:
-        fields, files = parser.parse(io.BytesIO(body), boundary.encode("latin-1"), len(body))
-    except (ValueError, RequestEntityTooLarge) as error:
-        raise Problem(
-            "bad_multipart", f"The form cannot be read ({error}). Send curl -F image=@picture.png."
-        ) from error
-    parts = [name for name, _ in files.items(multi=True)]
-    if parts != ["image"]:
-        found = ", ".join(repr(name) for name in parts) or "no file"
-        raise Problem(
-            "bad_multipart", f"Send one image as the part 'image' (-F image=@picture.png), not {found}."
-        )
-    return {name: ",".join(values) for name, values in fields.lists()}, files["image"].read()
+def _form(body: bytes, most: int) -> tuple[dict[str, str], list[bytes]]:
+    """The fields of a form, and its images in their order."""
+    images: list[bytes] = []
+
+    def take(_name: str, blocks: Iterator[bytes]) -> None:
+        if len(images) == most:
+            raise too_many_rows(most + 1, most)
+        images.append(b"".join(blocks))
+
+    return forms.read_form(uploads.boundary_of(request), io.BytesIO(body).read, take), images
 
 
 def _check_takes_images(manifest: Manifest) -> None:

@@ -1,4 +1,4 @@
-"""Getting a file out of a request: a raw body under whatever Content-Type, or the part ``file`` of a form.
+"""Getting a file out of a request: a raw body under whatever Content-Type, or the files of a form.
 
 Either way it streams to the store in large blocks; nothing of it is kept in memory, and Werkzeug's own form
 parsing, which would swallow a body that curl labels as a form, is never triggered.
@@ -8,22 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from typing import IO, Any
 
 from flask import Request
-from werkzeug.exceptions import RequestEntityTooLarge
-from werkzeug.formparser import MultiPartParser
 from werkzeug.http import parse_options_header
 
+from api import forms
 from jobs.errors import Problem
+from jobs.image_parts import FileParts
 from jobs.intake import Upload
 
 BLOCK_BYTES = 1 << 20
-# Werkzeug holds its buffer, not only a field, to the limit of a field: a block must fit with what is left of
-# the block before it, or every file larger than the limit is refused.
-FORM_BLOCK_BYTES = 256 << 10
-MAX_FIELD_BYTES = 2 * FORM_BLOCK_BYTES
-MAX_PARTS = 100
 # A refusal reaches a client only after it has sent its body; up to this much is read for its sake.
 MAX_DRAINED_BYTES = 64 << 20
 CODINGS = {"", "identity", "gzip", "x-gzip", "zstd"}
@@ -80,54 +74,15 @@ def read_raw(request: Request, upload: Upload) -> str:
 
 
 def read_form(request: Request, upload: Upload) -> tuple[str, dict[str, str]]:
-    """Stream the part ``file`` into ``upload``; returns its name at the client, and the other fields."""
-    boundary = request.mimetype_params.get("boundary", "")
-    if not boundary:
-        raise Problem("bad_multipart", "The form has no boundary in its Content-Type; let the client set it.")
-    sink = _Sink(upload)
-    parser = MultiPartParser(
-        stream_factory=sink.open,
-        max_form_memory_size=MAX_FIELD_BYTES,
-        buffer_size=FORM_BLOCK_BYTES,
-        max_form_parts=MAX_PARTS,
-    )
-    try:
-        fields, files = parser.parse(
-            Body(request),  # type: ignore[arg-type]  # the parser only reads
-            boundary.encode("latin-1"),
-            request.content_length,
-        )
-    except (ValueError, EOFError) as error:
-        raise Problem("bad_multipart", f"The form cannot be read: {error}.") from error
-    except RequestEntityTooLarge as error:
-        raise Problem(
-            "bad_multipart", "A field of the form is too large; the file belongs into the part 'file'."
-        ) from error
-    names = list(files)
-    if names != ["file"]:
-        found = f"the form has {', '.join(repr(n) for n in names)}" if names else "the form has no file"
-        raise Problem("bad_multipart", f"Send the file as the part 'file' (curl -F file=@data.csv); {found}.")
-    return files["file"].filename or "", {name: ",".join(values) for name, values in fields.lists()}
+    """Stream the files of a form into ``upload``; returns the name of an only one, and the other fields."""
+    files = FileParts(upload)
+    fields = forms.read_form(boundary_of(request), Body(request).read, files.add)
+    return files.finish(), fields
 
 
-class _Sink:
-    """Hands the one upload to the parser as the file of the first part that has one."""
-
-    def __init__(self, upload: Upload) -> None:
-        self._upload = upload
-        self._opened = False
-
-    def open(self, *_args: Any, **_kwargs: Any) -> IO[bytes]:
-        if self._opened:
-            raise Problem("bad_multipart", "The form has more than one file; send one job for each.")
-        self._opened = True
-        return self  # type: ignore[return-value]  # the parser only writes, then seeks back
-
-    def write(self, block: Any) -> int:
-        return self._upload.write(block)
-
-    def seek(self, _position: int) -> None:
-        """The parser rewinds what it wrote; nobody reads it from here."""
+def boundary_of(request: Request) -> str:
+    """What parts a form's parts."""
+    return request.mimetype_params.get("boundary", "")
 
 
 def options_of(query: Mapping[str, list[str]], fields: Mapping[str, str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -33,11 +33,14 @@ NAME_LENGTH = 255
 class Upload:
     """A body on its way to disk: write blocks to it, then hand it to :func:`examine`."""
 
-    def __init__(self, path: Path, stream: IO[bytes], max_bytes: int) -> None:
+    def __init__(self, path: Path, max_bytes: int) -> None:
         self.path = path
-        self._writer = DigestWriter(stream)
-        self._stream = stream
         self._max_bytes = max_bytes
+        self._open()
+
+    def _open(self) -> None:
+        self._stream = self.path.open("wb")
+        self._writer = DigestWriter(self._stream)
 
     def write(self, block: Any) -> int:
         """Append a block. Raises ``Problem`` (``too_large``) as soon as the cap is passed."""
@@ -50,9 +53,22 @@ class Upload:
             )
         return written
 
+    @contextmanager
+    def start_over(self) -> Iterator[IO[bytes]]:
+        """Begin again with an empty file; within the block, what was written before can be read."""
+        self.close()
+        with self.path.open("rb") as written:
+            self.path.unlink()  # its bytes live on until it is closed
+            self._open()
+            yield written
+
     def finish(self) -> None:
         """Flush what was written; no write may follow."""
         self._stream.flush()
+
+    def close(self) -> None:
+        """Give up the file's handle; the file stays."""
+        self._stream.close()
 
     @property
     def bytes(self) -> int:
@@ -85,8 +101,8 @@ def receive(
             f"Only {free} bytes are free where files are kept, and {min_free_bytes} must stay free."
         )
     try:
-        with files.draft() as path, path.open("wb") as stream:
-            yield Upload(path, stream, max_bytes)
+        with files.draft() as path, closing(Upload(path, max_bytes)) as upload:
+            yield upload
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise

@@ -13,7 +13,7 @@ from typing import Any
 from models.errors import ModelError
 
 LISTS = ("instances", "samples", "data", "inputs", "dataframe_records")
-SHAPES = ("features", "image", *LISTS, "dataframe_split")
+SHAPES = ("features", "image", "images", *LISTS, "dataframe_split")
 TEXT_SHAPES = ("text", "texts")
 SPLIT_KEYS = ("columns", "data", "index")
 WAYS = (
@@ -91,9 +91,12 @@ def read_rows(body: Any, names: Sequence[str], max_rows: int, *, texts: bool = F
     return replace(_read(found[0], body[found[0]], max_rows, texts), model=reference_in(body))
 
 
-def image_rows(data: bytes) -> Rows:
-    """One image that was sent as it is."""
-    return Rows([{"image": data}], True, lambda _row, field: pointer(field))
+def image_rows(images: Sequence[Any]) -> Rows:
+    """Images that were sent as they are; a single one is answered as such."""
+    rows = [{"image": image} for image in images]
+    if len(rows) == 1:
+        return Rows(rows, True, lambda _row, field: pointer(field))
+    return Rows(rows, False, lambda row, _field: pointer("images", row))
 
 
 def _is_bare(body: Mapping[str, Any], names: Sequence[str]) -> bool:
@@ -111,8 +114,8 @@ def _read(shape: str, value: Any, max_rows: int, texts: bool) -> Rows:
         return _one(value, texts)
     if shape == "text":
         return _text(value)
-    if shape == "image":
-        return Rows([{"image": value}], True, lambda _row, field: pointer(field))
+    if shape in ("image", "images"):
+        return _images(shape, value, max_rows)
     if shape == "dataframe_split":
         return _split(value, max_rows)
     if shape == "inputs" and isinstance(value, dict):
@@ -149,6 +152,15 @@ def _list(shape: str, value: Any, max_rows: int, texts: bool) -> Rows:
             text = f"Each row in {shape} must be an object or a list; for a single row send features."
             raise refused(pointer(shape, row), "wrong_type", text)
     return Rows(value, False, lambda row, field: pointer(shape, row, field))
+
+
+def _images(shape: str, value: Any, max_rows: int) -> Rows:
+    if shape == "image":
+        return image_rows([value])
+    if not isinstance(value, list):
+        raise refused("/images", "wrong_type", "images must be a list of base64 texts; send one as image.")
+    _check_count("images", value, max_rows)
+    return replace(image_rows(value), single=False, place=lambda row, _field: pointer("images", row))
 
 
 def _split(value: Any, max_rows: int) -> Rows:

@@ -6,11 +6,8 @@ are mistakes here. What an estimator accepts in a value is asked of ``signature`
 
 from __future__ import annotations
 
-import base64
-import binascii
 import difflib
 import math
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from models.errors import BadImage
+from models.image_text import image_bytes
 from models.images import decode_image
 from models.manifest import ARROW_KINDS, ColumnSpec, ImageSpec, Kind, Manifest, Signature
 from models.payload import PayloadRefused, Rows, error, too_many_rows
@@ -29,7 +27,6 @@ MAX_HINTS = 20
 # Images are in memory as 64-bit numbers while a request is answered: 256 MiB.
 MAX_IMAGE_NUMBERS = 32 * 1024 * 1024
 
-_DATA_URL = re.compile(r"data:[^,]{0,200};base64,")
 _NOUNS = {"number": "a number", "string": "a text", "boolean": "true or false"}
 _BAD = object()
 
@@ -180,30 +177,15 @@ def _images(spec: ImageSpec, sent: Rows, problems: _Problems) -> np.ndarray:
     for row, values in enumerate(sent.rows):
         if problems.full:
             break
-        if not isinstance(values, dict) or set(values) != {"image"}:
-            text = (
-                'The model takes images: {"image": "<PNG or JPEG in base64>"}, or a form with the part image.'
-            )
+        if not isinstance(values, dict) or set(values) not in ({"image"}, {"b64"}):
+            text = 'The model takes images: {"image": "<base64>"}, or a form with the part image.'
             problems.add(row, None, "wrong_type", text)
             continue
         try:
-            pixels[row] = decode_image(_bytes(values["image"]), spec)
+            pixels[row] = decode_image(image_bytes(values.get("image", values)), spec)
         except BadImage as bad:
-            problems.add(row, "image", bad.code, bad.message)
+            problems.add(row, next(iter(values)), bad.code, bad.message)
     return pixels
-
-
-def _bytes(value: Any) -> bytes:
-    if isinstance(value, bytes):
-        return value
-    if not isinstance(value, str):
-        raise BadImage("wrong_type", f"image must be base64 text, not {_shown(value)}.")
-    prefix = _DATA_URL.match(value)
-    text = "".join(value[prefix.end() if prefix else 0 :].split())
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise BadImage("not_base64", "image is not base64; `base64 -w0 FILE` makes it.") from error
 
 
 def _field(values: Any, position: int, name: str) -> str | int | None:

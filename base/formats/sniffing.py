@@ -10,6 +10,7 @@ from pathlib import Path
 from base.formats import compression, csv_sniff, jsonl, parquet
 from base.formats.archive import tar_entries, tar_headers, zip_directory, zip_entries
 from base.formats.charset import other_than_utf8, utf8_head
+from base.formats.content import is_image
 from base.formats.csv_format import BOM
 from base.formats.types import CsvOptions, InputRefused, InputShape
 
@@ -29,8 +30,6 @@ _KNOWN = (
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive; send images as zip or tar"),
     (b"Rar!", "a rar archive; send images as zip or tar"),
     (b"%PDF", "a PDF"),
-    (b"\x89PNG", "a single image; zip it to make it a job, or send it to /predict"),
-    (b"\xff\xd8\xff", "a single image; zip it to make it a job, or send it to /predict"),
     (b"SQLite format 3", "an SQLite database; export the table as CSV"),
     (b"\x89HDF", "an HDF5 file; write it as Parquet"),
     (b"\x93NUMPY", "a NumPy array; write it as CSV or Parquet"),
@@ -119,6 +118,12 @@ def _refuse_known(head: bytes) -> None:
     if compression.detect(head) is not None or head.startswith(zip_directory.MAGICS):
         raise InputRefused(
             "unknown_format", "the file is compressed twice; send it compressed once, or plain"
+        )
+    if is_image(head):
+        raise InputRefused(
+            "unknown_format",
+            "the body is a single image; POST it to /predict, or send images as a form "
+            "(curl -F image=@a.png -F image=@b.png) or an archive to make them a job",
         )
     for magic, what in _KNOWN:
         if head.startswith(magic):

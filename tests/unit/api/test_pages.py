@@ -138,5 +138,5 @@ def test_the_api_is_described(client: Client) -> None:
     assert len(set(names)) == len(names)
     assert described["paths"]["/models/{reference}"]["get"]["description"].startswith("`wine` is")
     predict = described["paths"]["/predict"]["post"]
-    assert set(predict["requestBody"]["content"]) == {"application/json", "multipart/form-data"}
+    assert set(predict["requestBody"]["content"]) == {"application/json", "multipart/form-data", "image/*"}
     assert {"200", "400", "404", "413", "422"} <= set(predict["responses"])

@@ -7,6 +7,7 @@ import io
 import json
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import joblib
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_diabetes, load_digits, load_iris, load_wine
 from sklearn.linear_model import LinearRegression
+from werkzeug.datastructures import MultiDict
 
 from models.adding import NewVersion
 from tests.unit.api.conftest import Client, MakeApp, mixed_frame
@@ -127,7 +129,7 @@ def png(values: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def test_an_image_as_form_base64_or_data_url(client: Client, stocked: Path) -> None:
+def test_an_image_in_every_way_that_clients_send_it(client: Client, stocked: Path) -> None:
     pixels = load_digits().data[10]
     picture = png(pixels)
     text = base64.b64encode(picture).decode()
@@ -138,12 +140,44 @@ def test_an_image_as_form_base64_or_data_url(client: Client, stocked: Path) -> N
         client.post("/predict?model=digits", json={"image": f"data:image/png;base64,{text}"}),
         client.post("/predict?model=digits", json={"features": {"image": text}}),
     ]
+    named = {"file": (io.BytesIO(picture), "seven.png"), "model": "digits"}
+    answers += [
+        client.post("/predict", data=named),
+        client.post("/predict?model=digits", data=picture, content_type="image/png"),
+        client.post("/predict?model=digits", data=picture),
+        client.post("/predict?model=digits", data=picture, content_type="application/x-www-form-urlencoded"),
+        client.post("/predict", json={"model": "digits", "image": {"b64": text}}),
+        client.post("/predict?model=digits", json={"b64": text}),
+        client.post("/predict", json={"model": "digits", "image": text.rstrip("=")}),
+        client.post("/predict", json={"model": "digits", "image": base64.encodebytes(picture).decode()}),
+        client.post(
+            "/predict", json={"model": "digits", "image": base64.urlsafe_b64encode(picture).decode()}
+        ),
+        client.post(
+            "/predict", json={"model": "digits", "image": f"DATA:image/PNG;x=y;base64,{quote(text, safe='')}"}
+        ),
+    ]
     expected = estimator(stocked, "digits").predict([np.floor(pixels * 15) * 16 / 255])[0]
-    assert [answer.status_code for answer in answers] == [200] * 4
+    assert [answer.status_code for answer in answers] == [200] * 14
     assert all(answer.json == answers[0].json for answer in answers)
     assert answers[0].json["prediction"] == expected
-    batch = client.post("/predict?model=digits", json={"instances": [{"image": text}, {"image": text}]})
-    assert [each["prediction"] for each in batch.json["predictions"]] == [expected] * 2
+
+
+def test_several_images_are_answered_in_their_order(client: Client, stocked: Path) -> None:
+    digits = load_digits().data[[3, 40, 5]]
+    texts = [base64.b64encode(png(pixels)).decode() for pixels in digits]
+    parts = MultiDict([("image", (io.BytesIO(png(pixels)), "a.png")) for pixels in digits])
+    answers = [
+        client.post("/predict?model=digits", data=parts),
+        client.post("/predict?model=digits", json={"images": texts}),
+        client.post("/predict?model=digits", json={"instances": [{"image": text} for text in texts]}),
+        client.post("/predict?model=digits", json={"instances": [{"b64": text} for text in texts]}),
+    ]
+    expected = estimator(stocked, "digits").predict(np.floor(digits * 15) * 16 / 255).tolist()
+    for answer in answers:
+        assert [each["prediction"] for each in answer.json["predictions"]] == expected
+    one = client.post("/predict?model=digits", json={"images": texts[:1]})
+    assert [each["prediction"] for each in one.json["predictions"]] == expected[:1]
 
 
 def test_a_column_may_have_the_name_of_a_shape(make_app: MakeApp, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 from apiflask import APIFlask
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from PIL import Image
+from werkzeug.datastructures import MultiDict
 
 from tests.unit.api.conftest import Client
 
@@ -168,7 +170,11 @@ def test_a_row_that_the_estimator_refuses_is_found(client: Client) -> None:
     [
         ({"image": "???"}, "not_base64"),
         ({"image": base64.b64encode(b"no picture").decode()}, "image_unreadable"),
+        ({"image": base64.b64encode(b"not a picture").decode() + "A"}, "not_base64"),
+        ({"image": "data:image/png;base64,"}, "image_unreadable"),
+        ({"image": "data:image/png,x"}, "not_base64"),
         ({"image": 7}, "wrong_type"),
+        ({"image": {"url": "x"}}, "wrong_type"),
     ],
 )
 def test_a_bad_image_is_named(client: Client, sent: Any, code: str) -> None:
@@ -179,10 +185,39 @@ def test_a_bad_image_is_named(client: Client, sent: Any, code: str) -> None:
 def test_forms_that_are_not_one_image(client: Client) -> None:
     one = (io.BytesIO(b"x"), "a.png")
     assert client.post("/predict", data={"model": "churn", "image": one}).json["code"] == "wrong_input_kind"
+    raw = client.post("/predict?model=churn", data=b"x", content_type="image/png")
+    assert (raw.status_code, raw.json["code"]) == (422, "wrong_input_kind")
     other = client.post("/predict", data={"model": "digits", "picture": (io.BytesIO(b"x"), "a.png")})
     assert (other.status_code, other.json["code"]) == (400, "bad_multipart")
     broken = client.post("/predict", data=b"--nothing", content_type="multipart/form-data")
     assert (broken.status_code, broken.json["code"]) == (400, "bad_multipart")
+
+
+def test_a_bad_image_among_several_has_its_place(client: Client) -> None:
+    good, bad = base64.b64encode(picture()).decode(), "AAAA"
+    answer = client.post("/predict?model=digits", json={"images": [good, bad, good, 7]})
+    assert answer.status_code == 422
+    assert places(answer) == {"/images/1": "image_unreadable", "/images/3": "wrong_type"}
+    form = MultiDict([("image", (io.BytesIO(data), "a.png")) for data in (picture(), b"x", picture())])
+    assert places(client.post("/predict?model=digits", data=form)) == {"/images/1": "image_unreadable"}
+    raw = client.post("/predict?model=digits", data=picture()[:50], content_type="image/png")
+    assert places(raw) == {"/image": "image_unreadable"}
+
+
+def test_too_many_images_name_the_way_out(client: Client) -> None:
+    form = MultiDict([("image", (io.BytesIO(picture()), "a.png")) for _ in range(51)])
+    for answer in (
+        client.post("/predict?model=digits", data=form),
+        client.post("/predict?model=digits", json={"images": ["AAAA"] * 51}),
+    ):
+        assert (answer.status_code, answer.json["code"]) == (413, "too_many_rows")
+    assert client.post("/predict?model=digits", json={"images": []}).status_code == 422
+
+
+def picture() -> bytes:
+    out = io.BytesIO()
+    Image.new("L", (8, 8), 99).save(out, "PNG")
+    return out.getvalue()
 
 
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
@@ -202,6 +237,7 @@ SHAPED = st.fixed_dictionaries(
             {"columns": st.lists(st.sampled_from([*GOOD, "x"]) | ANYTHING, max_size=5), "data": TABLES}
         ),
         "image": SCALARS,
+        "images": st.lists(SCALARS | ANYTHING, max_size=3) | ANYTHING,
         "model": st.sampled_from(["churn", "digits", "wine@1"]) | SCALARS,
     },
 )

@@ -136,7 +136,7 @@ def test_an_image_model_takes_nothing_but_images() -> None:
         "/instances/1": "wrong_type",
     }
     with pytest.raises(PayloadRefused) as refused:
-        model_input(tiny, image_rows(b"GIF89a"))
+        model_input(tiny, image_rows([b"GIF89a"]))
     assert refused.value.errors[0]["pointer"] == "/image"
 
 

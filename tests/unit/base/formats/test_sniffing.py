@@ -92,7 +92,7 @@ def test_a_shape_survives_json(options: CsvOptions) -> None:
         (b'[\n  {"a": 1}\n]', "unknown_format", "one object per line"),
         (b'{\n  "a": 1\n}\n', "unknown_format", "one object per line"),
         (b"<html>", "unknown_format", "HTML"),
-        (b"\x89PNG\r\n\x1a\n", "unknown_format", "zip it"),
+        (b"\x89PNG\r\n\x1a\n", "unknown_format", "curl -F image=@a.png"),
         (b"\xd0\xcf\x11\xe0" + bytes(60), "unknown_format", "Excel"),
         (gzip.compress(gzip.compress(b"a,b\n1,2\n")), "unknown_format", "twice"),
         (b"a,b,c1,2,34,5,6", "newlines_stripped", "--data-binary"),
