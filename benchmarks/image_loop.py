@@ -39,7 +39,7 @@ def score_part(model_path: str, source: str, folder: str, part: int) -> None:
         names = names[len(names) * part // PROCESSES : len(names) * (part + 1) // PROCESSES]
         for start in range(0, len(names), BATCH):
             batch = names[start : start + BATCH]
-            rows = np.empty((len(batch), spec.features))
+            rows = np.empty((len(batch), *spec.shape))
             for row, name in enumerate(batch):
                 with archive.open(name) as member, Image.open(member) as image:
                     picture = image.convert(spec.mode).resize(size, Image.Resampling.BOX)

@@ -42,7 +42,7 @@ ADD = (
     " --labels 0=malignant,1=benign",
     "diabetes {0}/diabetes.joblib --sample {0}/diabetes.sample.csv --target progression",
     "mixed {0}/mixed.joblib --sample {0}/mixed.sample.csv --target cultivar",
-    "digits {0}/digits.joblib --image 8x8 --mode L --scale 16",
+    "digits {0}/digits.joblib --image 8x8 --mode L --scale 0..16",
 )
 COMPARED_ROWS = 1000
 RIGHT_DIGITS = 0.97

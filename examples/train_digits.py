@@ -1,6 +1,6 @@
 """Handwritten digits from images of 8 x 8 grey pixels: a support vector classifier, and a zip of PNG files.
 
-rowmill models add digits OUT_DIR/digits.joblib --image 8x8 --mode L --scale 16
+rowmill models add digits OUT_DIR/digits.joblib --image 8x8 --mode L --scale 0..16
 rowmill score OUT_DIR/digits.zip -m digits
 """
 

@@ -123,7 +123,8 @@ def _own_name(workshop: Workshop, claim: StepClaim, kind: str) -> str:
 
 def rows_for(manifest: Manifest, shape: InputShape, seconds: float) -> int:
     """Rows that take about ``seconds`` to read and score, and fit into memory once they are decoded."""
-    cost = manifest.row_cost_seconds + shape.bytes_per_row * READ_SECONDS_PER_BYTE
-    image = manifest.signature.image
-    features = image.features if image else max(1, len(manifest.signature.columns))
-    return max(1, min(int(seconds / cost), MAX_DECODED_CHUNK_BYTES // (8 * features)))
+    by_byte = max(manifest.byte_cost_seconds, READ_SECONDS_PER_BYTE)
+    rows = int(seconds / (manifest.row_cost_seconds + shape.bytes_per_row * by_byte))
+    if manifest.signature.image is None:  # images are decoded and scored in batches within a chunk
+        rows = min(rows, MAX_DECODED_CHUNK_BYTES // (8 * max(1, len(manifest.signature.columns))))
+    return max(1, rows)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -11,13 +11,16 @@ import pyarrow as pa
 from base.formats import ChunkRows, Member, RowProblem, Span, read, read_members, row_lines
 from jobs.columns import match
 from jobs.records import Claim
-from jobs.scoring import Scored, Scorer, score_rows
+from jobs.scoring import ERROR_FIELD, Scored, Scorer, score_rows
 from jobs.workshop import Workshop
 from models.errors import BadImage
-from models.images import decode_image
+from models.images import decode_picture, model_rows
 from models.loading import LoadedModel
 from models.manifest import ImageSpec, Manifest, output_schema
 from models.signature import row_problems
+
+# Decoded images in memory at once, as the estimator is given them.
+BATCH_BYTES = 64 << 20
 
 
 def score_span(workshop: Workshop, held: Claim, alive: Callable[[], None]) -> tuple[Scored, int | None]:
@@ -69,30 +72,52 @@ def _with_lines(scored: Scored, lines: np.ndarray) -> Scored:
 def score_images(
     scorer: Scorer, manifest: Manifest, members: Iterable[Member], alive: Callable[[], None]
 ) -> Scored:
-    """Decode and score images; their names in the archive are the column ``file``."""
+    """Decode and score images, BATCH_BYTES at a time; their names in the archive are the column ``file``."""
     spec = manifest.signature.image
     if spec is None:
         raise TypeError(f"{manifest.reference} does not take images")
-    names, pixels, problems = _decode(members, spec)
-    scored = score_rows(scorer, pixels, len(names), problems, alive)
-    return Scored(_beside(pa.table({"file": pa.array(names, pa.string())}), scored.table), scored.problems)
-
-
-def _decode(members: Iterable[Member], spec: ImageSpec) -> tuple[list[str], np.ndarray, list[RowProblem]]:
     names: list[str] = []
-    images: list[np.ndarray] = []
+    tables = [scorer.schema.append(ERROR_FIELD).empty_table()]
     problems: list[RowProblem] = []
-    blank = np.zeros(spec.features)
-    for row, member in enumerate(members):
-        names.append(member.name)
+    for batch in _batches(members, spec):
+        rows = model_rows(batch.pictures, spec)
+        scored = score_rows(scorer, rows, len(batch.names), batch.problems, alive)
+        problems += [problem.shifted(len(names), 0) for problem in scored.problems]
+        names += batch.names
+        tables.append(scored.table)
+    files = pa.table({"file": pa.array(names, pa.string())})
+    return Scored(_beside(files, pa.concat_tables(tables)), problems)
+
+
+@dataclass
+class _Batch:
+    """Members in a row. One that is no image has a problem in place of its picture."""
+
+    names: list[str] = field(default_factory=list)
+    pictures: list[np.ndarray | None] = field(default_factory=list)
+    problems: list[RowProblem] = field(default_factory=list)
+
+
+def _batches(members: Iterable[Member], spec: ImageSpec) -> Iterator[_Batch]:
+    """All members, decoded, in runs whose rows take BATCH_BYTES and at most one image more."""
+    batch, size = _Batch(), 0
+    for member in members:
+        picture = None
         try:
             if member.data is None:
                 raise BadImage(*_reason(member))
-            images.append(decode_image(member.data, spec))
+            picture = decode_picture(member.data, spec)
         except BadImage as bad:
-            images.append(blank)
-            problems.append(RowProblem(row, None, "file", member.name[:200], bad.code, bad.message))
-    return names, np.stack(images) if images else np.empty((0, spec.features)), problems
+            problem = RowProblem(len(batch.names), None, "file", member.name[:200], bad.code, bad.message)
+            batch.problems.append(problem)
+        batch.names.append(member.name)
+        batch.pictures.append(picture)
+        size += 8 * spec.features if spec.features else getattr(picture, "nbytes", 0)
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = _Batch(), 0
+    if batch.names:
+        yield batch
 
 
 def _reason(member: Member) -> Sequence[str]:
@@ -102,6 +127,6 @@ def _reason(member: Member) -> Sequence[str]:
 
 
 def _beside(kept: pa.Table, scored: pa.Table) -> pa.Table:
-    for position, field in enumerate(kept.schema):
-        scored = scored.add_column(position, field, kept.column(position))
+    for position, column in enumerate(kept.columns):
+        scored = scored.add_column(position, kept.schema.field(position), column)
     return scored

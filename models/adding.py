@@ -33,6 +33,7 @@ from models.estimators import (
     parameters_of,
     task_of,
 )
+from models.image_probing import decoding_cost, image_signature, trial_rows
 from models.inputs import estimator_input
 from models.loading import LoadedModel, read_estimator
 from models.manifest import Code, ImageSpec, Kind, Manifest, Signature, StoredFile, Target
@@ -174,8 +175,8 @@ def _signature(estimator: Any, new: NewVersion) -> tuple[Signature, pa.Table | n
             raise SignatureRefused("bad_sample", "An image model takes no --sample.")
         if new.text is not None:
             raise SignatureRefused("columns_conflict", "A model takes images or texts: --image or --text.")
-        pixels = np.random.default_rng(0).integers(0, 256, (probing.VERIFIED_ROWS, new.image.features))
-        return describing.image_signature(estimator, new.image), pixels * (new.image.scale / 255.0)
+        images = trial_rows(new.image)
+        return image_signature(estimator, new.image, images), images
     if new.text is not None or texts.takes_texts(estimator):
         return _of_texts(estimator, new)
     try:
@@ -276,17 +277,23 @@ def _with_cost(
     manifest: Manifest, estimator: Any, rows: pa.Table | np.ndarray, bundle: Bundle | None
 ) -> Manifest:
     model = LoadedModel(manifest, estimator, bundle)
-    width = rows.num_columns if isinstance(rows, pa.Table) else rows.shape[1]
+    if not isinstance(rows, pa.Table):
+        return _with_cost_of_images(manifest, model, rows)
+    width = rows.num_columns
     if manifest.signature.kind == "text":
         manifest = manifest.model_copy(update={"row_bytes": texts.row_bytes(rows)})
         width = max(1, int(manifest.row_bytes or 0) // texts.BYTES_A_CELL)
+    cost = probing.row_cost(width, lambda count: probing.repeated(rows, count), model.score)
+    return manifest.model_copy(update={"row_cost_seconds": cost})
 
-    def batch(count: int) -> Any:
-        if isinstance(rows, pa.Table):
-            return probing.repeated(rows, count)
-        return np.resize(rows, (count, rows.shape[1]))
 
-    return manifest.model_copy(update={"row_cost_seconds": probing.row_cost(width, batch, model.score)})
+def _with_cost_of_images(manifest: Manifest, model: LoadedModel, rows: np.ndarray) -> Manifest:
+    spec = manifest.signature.image
+    assert spec is not None
+    width = sum(image.size for image in rows) // len(rows)
+    cost = probing.row_cost(width, lambda count: rows[np.arange(count) % len(rows)], model.score)
+    decoding, by_byte = decoding_cost(spec)
+    return manifest.model_copy(update={"row_cost_seconds": cost + decoding, "byte_cost_seconds": by_byte})
 
 
 def _data(rows: pa.Table | np.ndarray, signature: Signature) -> Any:

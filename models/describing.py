@@ -18,7 +18,6 @@ from models.errors import SignatureRefused
 from models.estimators import classes_of, json_label, label_type_of
 from models.manifest import (
     ColumnSpec,
-    ImageSpec,
     Kind,
     Label,
     LabelType,
@@ -100,18 +99,6 @@ def table_signature(
     """The draft: a frame with the types that training most likely had."""
     specs = [_column(name, encoded.get(name), sample) for name in names]
     return Signature(kind="table", named=named, input="frame", columns=tuple(specs))
-
-
-def image_signature(estimator: Any, image: ImageSpec) -> Signature:
-    """A model of flat pixels; SignatureRefused if their number is not what the model takes."""
-    wanted = getattr(estimator, "n_features_in_", image.features)
-    if wanted != image.features:
-        raise SignatureRefused(
-            "column_count",
-            f"--image {image.width}x{image.height} --mode {image.mode} gives {image.features} numbers, "
-            f"the model takes {wanted}.",
-        )
-    return Signature(kind="image", named=False, input="matrix", image=image)
 
 
 def _column(name: str, encoded: Encoded | None, sample: Sample | None) -> ColumnSpec:

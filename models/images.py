@@ -1,75 +1,184 @@
-"""One PNG or JPEG into the flat numbers that an image model takes. Nothing here knows archives or models.
+"""One image's bytes into the numbers that a model takes. Nothing here knows archives, jobs or estimators.
 
-What is done to a picture is fixed by the model's ImageSpec, because every choice changes the numbers:
-Pillow's conversion to the mode (transparency and EXIF rotation are not looked at), the box filter (each
-result pixel is the mean of what it covers) if the size differs, then pixel * scale / 255.
+What is done to a picture is fixed by the model's ImageSpec, because every choice changes the numbers. The
+steps, in this order, each as Pillow does it: first frame, EXIF orientation, 16-bit grey by its high byte,
+transparency over white, conversion to the mode, resizing; then scale, mean, std and layout.
 """
 
 from __future__ import annotations
 
 import io
+import logging
+import re
+import warnings
+from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.TiffImagePlugin import TiffImageFile
 
 from models.errors import BadImage
+from models.image_headers import FORMATS, check_before_opening, check_size, orientation, reader, too_large
 from models.manifest import ImageSpec
 
-# 120 MB as RGB: more than any camera's picture needs for a model, less than a worker's share of memory.
-MAX_PIXELS = 40_000_000
-FORMATS = ("PNG", "JPEG")
+# What makes an image upright, by its EXIF orientation.
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262
+_WHITE_IS_ZERO = 0
+_FROM_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
 def decode_image(data: bytes, spec: ImageSpec) -> np.ndarray:
-    """The image as float64 of length ``spec.features``: row by row, the channels of a pixel together.
+    """The image as ``spec.shape`` of float64; for a model of any size, as decode_picture gives it.
 
     Raises BadImage: ``image_unreadable``, ``image_too_large``, ``image_unsupported``.
     """
+    picture = decode_picture(data, spec)
+    return picture if spec.any_size else model_rows([picture], spec)[0]
+
+
+def decode_picture(data: bytes, spec: ImageSpec) -> np.ndarray:
+    """The image upright, in the spec's mode and size: uint8 (height, width), in colour (height, width, 3).
+
+    Raises BadImage as decode_image does.
+    """
+    kind = reader(data)
+    if kind is None:
+        text = "is empty (0 bytes)" if not data else f"of {len(data)} bytes is not {FORMATS}"
+        raise BadImage("image_unreadable", f"The image {text}.")
+    check_before_opening(kind, data)
+    _silence_pillow()
     try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large("far too many") from error
-    except Exception as error:
-        raise _unreadable(data, error) from error
-    with image:
-        _check(image)
-        return _numbers(image, data, spec)
-
-
-def _check(image: Image.Image) -> None:
-    pixels = image.width * image.height
-    if pixels > MAX_PIXELS:
-        raise _too_large(f"{image.width} x {image.height} = {pixels}")
-    if image.mode.startswith(("I", "F")):
-        raise BadImage(
-            "image_unsupported",
-            f"The image has 16 or more bits a channel (mode {image.mode}); save it with 8 bits.",
-        )
-
-
-def _numbers(image: Image.Image, data: bytes, spec: ImageSpec) -> np.ndarray:
-    try:
-        converted = image if image.mode == spec.mode else image.convert(spec.mode)
-        if converted.size != (spec.width, spec.height):
-            converted = converted.resize((spec.width, spec.height), Image.Resampling.BOX)
-        pixels = np.asarray(converted, dtype=np.float64)
+        with kind(io.BytesIO(data)) as image:
+            check_size(image)
+            return np.asarray(_resized(_in_mode(_upright(image, spec), spec), spec))
+    except (BadImage, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise too_large("has far too many pixels") from error
     # decoders meet hostile bytes and raise whatever they stumble over
     except Exception as error:
-        raise _unreadable(data, error) from error
-    return pixels.reshape(-1) * spec.scale / 255.0
+        reason = _ADDRESS.sub("", f"{type(error).__name__}: {error}").replace("\n", " ")[:200]
+        text = f"The image of {len(data)} bytes is not a complete {kind.format} file ({reason})."
+        raise BadImage("image_unreadable", text) from error
 
 
-def _too_large(pixels: str) -> BadImage:
+def model_rows(pictures: Sequence[np.ndarray | None], spec: ImageSpec) -> np.ndarray:
+    """What an estimator is given for pictures of decode_picture: float64 (pictures, *spec.shape).
+
+    For a model of any size a one-dimensional array of the pictures. A row without picture is left undefined.
+    """
+    if spec.any_size:
+        rows = np.empty(len(pictures), dtype=object)
+        rows[:] = [None] * len(pictures)
+    else:
+        rows = np.empty((len(pictures), *spec.shape))
+    for row, picture in enumerate(pictures):
+        if picture is not None:
+            rows[row] = picture if spec.any_size else _numbers(picture, spec)
+    return rows
+
+
+def _silence_pillow() -> None:
+    """Process-wide, as filters cannot be set per thread; again if something has reset them since."""
+    if _FROM_PILLOW not in warnings.filters:
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        logging.getLogger("PIL").setLevel(logging.CRITICAL)
+
+
+def _upright(image: ImageFile, spec: ImageSpec) -> Image.Image:
+    turn = None
+    if spec.draft and isinstance(image, JpegImageFile):
+        _draft(image, spec)
+    image.load()
+    if not isinstance(image, TiffImageFile):  # Pillow itself has turned that
+        turn = _UPRIGHT.get(orientation(image.info.get("exif", b"")))
+    return image if turn is None else image.transpose(turn)
+
+
+def _draft(image: JpegImageFile, spec: ImageSpec) -> None:
+    """Have the JPEG decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that is no smaller than the spec's size."""
+    if spec.width is not None and spec.height is not None:
+        sideways = orientation(image.info.get("exif", b"")) >= 5
+        size = (spec.height, spec.width) if sideways else (spec.width, spec.height)
+        image.draft(spec.mode, size)
+
+
+def _in_mode(image: Image.Image, spec: ImageSpec) -> Image.Image:
+    if image.mode.startswith("I;16"):
+        image = _high_byte(image)
+    if image.mode in ("I", "F"):
+        raise _unsupported(f"has numbers of more than 16 bits or below zero (mode {image.mode})")
+    try:
+        if image.has_transparency_data:
+            image = _over_white(image)
+        return image if image.mode == spec.mode else image.convert(spec.mode)
+    except ValueError as error:
+        raise _unsupported(f"has colours of another kind (mode {image.mode})") from error
+
+
+def _unsupported(what: str) -> BadImage:
     return BadImage(
-        "image_too_large", f"The image has {pixels} pixels, more than {MAX_PIXELS}; make it smaller."
+        "image_unsupported", f"The image {what}, which cannot be converted; save it as 8-bit grey or RGB."
     )
 
 
-def _unreadable(data: bytes, error: Exception) -> BadImage:
-    if not data:
-        return BadImage("image_unreadable", "The image is empty (0 bytes).")
-    reason = ""
-    # Pillow says of these only in which buffer they lay, which is another one each time
-    if not isinstance(error, UnidentifiedImageError):
-        reason = f" ({type(error).__name__}: {error})".replace("\n", " ")[:200]
-    return BadImage("image_unreadable", f"Not a complete PNG or JPEG image, of {len(data)} bytes{reason}.")
+def _high_byte(image: Image.Image) -> Image.Image:
+    """16-bit grey as 8-bit. TIFF may have 12 bits, or black as the highest number; Pillow keeps both so."""
+    values, bits = np.asarray(image), 16
+    key = image.info.get("transparency")
+    if isinstance(image, TiffImageFile):
+        bits = image.tag_v2.get(_BITS_PER_SAMPLE, (16,))[0]
+        if image.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            values = (2**bits - 1) - values
+    grey = (values >> (bits - 8)).astype(np.uint8)
+    if isinstance(key, int):
+        grey[values == key] = 255
+    return Image.fromarray(grey)
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    clear = image.convert("RGBA")
+    white = Image.new("RGB", clear.size, "white")
+    white.paste(clear, mask=clear)
+    return white
+
+
+def _resized(image: Image.Image, spec: ImageSpec) -> Image.Image:
+    if spec.width is None or spec.height is None or image.size == (spec.width, spec.height):
+        return image
+    return image.resize((spec.width, spec.height), Image.Resampling[spec.resize.upper()])
+
+
+def _numbers(picture: np.ndarray, spec: ImageSpec) -> np.ndarray:
+    """Each channel's 256 numbers are known beforehand, so that any formula costs one look-up."""
+    pixels = picture.reshape(*picture.shape[:2], spec.channels)
+    if spec.layout == "CHW":
+        index = pixels.transpose(2, 0, 1) + _FIRST_OF_CHANNEL[: spec.channels, None, None]
+    else:
+        index = pixels + _FIRST_OF_CHANNEL[: spec.channels]
+    return np.take(_table(spec), index, mode="clip").reshape(spec.shape)
+
+
+_FIRST_OF_CHANNEL = np.array([0, 256, 512], dtype=np.intp)
+
+
+@lru_cache(maxsize=64)
+def _table(spec: ImageSpec) -> np.ndarray:
+    """The numbers of pixels 0 to 255 of the first channel, then of the next."""
+    scaled = spec.low + np.arange(256) * (spec.high - spec.low) / 255.0
+    centred = scaled - np.broadcast_to(spec.mean or 0.0, (spec.channels,))[:, None]
+    divided: np.ndarray = centred / np.broadcast_to(spec.std or 1.0, (spec.channels,))[:, None]
+    return divided.reshape(-1)

@@ -44,13 +44,10 @@ class LoadedModel:
         """Answers under ``output_schema(manifest, confidence)``, one row per row of ``rows``, in order.
 
         ``rows`` is a table with the signature's columns (number: float64, string, boolean; nulls allowed), or
-        for an image model an array (images, features). Raises whatever the estimator raises.
+        for an image model what ``images.model_rows`` gives. Raises whatever the estimator raises.
         """
         with self._code():
-            if isinstance(rows, pa.Table):
-                data = estimator_input(rows, self.manifest.signature)
-            else:
-                data = np.asarray(rows, dtype=self.manifest.signature.dtype)
+            data = estimator_input(rows, self.manifest.signature) if isinstance(rows, pa.Table) else rows
             return answers(self.estimator, data, self.manifest, confidence)
 
     def _code(self) -> AbstractContextManager[None]:

@@ -5,11 +5,12 @@ Pure data: nothing here loads an artefact, so that the API can answer from it wi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.errors import ModelError
 
@@ -17,6 +18,8 @@ Kind = Literal["number", "string", "boolean"]
 LabelType = Literal["string", "integer", "boolean", "number"]
 Task = Literal["classification", "regression", "clustering", "outlier_detection"]
 Label = bool | int | float | str
+Resize = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
+Layout = Literal["flat", "HWC", "CHW"]
 
 ARROW_KINDS: dict[str, pa.DataType] = {"number": pa.float64(), "string": pa.string(), "boolean": pa.bool_()}
 ARROW_LABELS: dict[str, pa.DataType] = {
@@ -50,18 +53,86 @@ class ColumnSpec(_Record):
 
 
 class ImageSpec(_Record):
-    """How an image becomes ``width * height * channels`` numbers: by rows, a pixel's channels together."""
+    """How an image becomes the numbers that a model takes; every field changes them.
 
-    width: int = Field(ge=1, le=4096)
-    height: int = Field(ge=1, le=4096)
+    A channel's number is ``low + pixel * (high - low) / 255`` for a pixel of 0 to 255, less ``mean``, over
+    ``std`` (one number, or one for each channel). ``flat`` is by rows, a pixel's channels together.
+    Without width and height the model takes decoded images of any size, and the other fields but ``mode``
+    have no meaning.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    width: int | None = Field(None, ge=1, le=4096)
+    height: int | None = Field(None, ge=1, le=4096)
     mode: Literal["L", "RGB"] = "L"
-    scale: float = Field(255.0, gt=0)  # what a full pixel (255) becomes
-    resample: Literal["box"] = "box"
+    resize: Resize = "box"
+    low: float = Field(0.0, allow_inf_nan=False)
+    high: float = Field(255.0, allow_inf_nan=False)
+    mean: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] = ()
+    std: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
+    layout: Layout = "flat"
+    draft: bool = False  # JPEG may be decoded at a half, quarter or eighth: faster, and other pixels
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_first_form(cls, stored: Any) -> Any:
+        """The first versions were recorded with ``scale: 16`` for 0 to 16."""
+        if isinstance(stored, dict) and "scale" in stored:
+            rest = {name: value for name, value in stored.items() if name not in ("scale", "resample")}
+            return {**rest, "high": stored["scale"]}
+        return stored
+
+    @model_validator(mode="after")
+    def _check(self) -> ImageSpec:
+        if (self.width is None) != (self.height is None):
+            raise ValueError("width and height stand together")
+        if self.low == self.high:
+            raise ValueError(f"the scale {self.low:g}..{self.high:g} makes all pixels the same number")
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if len(values) not in {0, 1, self.channels}:
+                wanted = f"1 or {self.channels}" if self.channels > 1 else "1"
+                raise ValueError(f"{name} has {len(values)} numbers, mode {self.mode} takes {wanted}")
+        plain = ImageSpec.model_construct(mode=self.mode)
+        if self.any_size and self != plain:
+            raise ValueError("images of any size are given as they are decoded; only the mode can be chosen")
+        return self
 
     @property
-    def features(self) -> int:
-        """Length of the flat row of numbers."""
-        return self.width * self.height * (3 if self.mode == "RGB" else 1)
+    def channels(self) -> int:
+        """Numbers of one pixel."""
+        return 3 if self.mode == "RGB" else 1
+
+    @property
+    def any_size(self) -> bool:
+        """The pipeline's own step takes decoded images: uint8 (height, width), in colour (…, 3)."""
+        return self.width is None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of the array that one image becomes; empty where that is up to the image."""
+        if self.width is None or self.height is None:
+            return ()
+        if self.layout == "flat":
+            return (self.width * self.height * self.channels,)
+        if self.layout == "CHW":
+            return (self.channels, self.height, self.width)
+        return (self.height, self.width, self.channels)
+
+    @property
+    def features(self) -> int | None:
+        """How many numbers one image becomes; None where that is up to the image."""
+        return math.prod(self.shape) if self.shape else None
+
+    def __str__(self) -> str:
+        """In a line: ``32x24 RGB, bilinear, 0..1, mean 0.5, std 0.25, CHW``."""
+        if self.any_size:
+            return f"any size {self.mode}"
+        parts = [f"{self.width}x{self.height} {self.mode}", self.resize, f"{self.low:g}..{self.high:g}"]
+        for name, values in (("mean", self.mean), ("std", self.std)):
+            if values:
+                parts.append(f"{name} {','.join(f'{value:g}' for value in values)}")
+        return ", ".join([*parts, self.layout, *(["draft"] if self.draft else [])])
 
 
 class Signature(_Record):
@@ -114,7 +185,10 @@ class Code(_Record):
 
 
 class Manifest(_Record):
-    """One version. ``row_cost_seconds`` is per row of a large batch on one thread; times are RFC 3339."""
+    """One version. ``row_cost_seconds`` is per row of a large batch on one thread; times are RFC 3339.
+
+    For images it includes decoding a tiny one; each byte of a larger one adds ``byte_cost_seconds``.
+    """
 
     name: str
     version: int
@@ -136,6 +210,7 @@ class Manifest(_Record):
     example: dict[str, Any] | None = None
     row_cost_seconds: float
     row_bytes: float | None = None  # of texts: the mean length that the cost was measured with
+    byte_cost_seconds: float = 0.0
     meta: dict[str, str] = Field(default_factory=dict)
     revision: str | None = None
     data_file: str | None = None

@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from models.errors import BadImage
 from models.image_text import image_bytes
-from models.images import decode_image
+from models.images import decode_picture, model_rows
 from models.manifest import ARROW_KINDS, ColumnSpec, ImageSpec, Kind, Manifest, Signature
 from models.payload import PayloadRefused, Rows, error, too_many_rows
 from models.signature import row_problems
@@ -24,8 +24,8 @@ from models.signature import row_problems
 # A request with more mistakes than this is wrong as a whole; nobody reads the rest.
 MAX_ERRORS = 100
 MAX_HINTS = 20
-# Images are in memory as 64-bit numbers while a request is answered: 256 MiB.
-MAX_IMAGE_NUMBERS = 32 * 1024 * 1024
+# What the images of one request may take in memory as the numbers that the model is given.
+MAX_IMAGE_BYTES = 256 << 20
 
 _NOUNS = {"number": "a number", "string": "a text", "boolean": "true or false"}
 _BAD = object()
@@ -170,10 +170,11 @@ def _is_text(value: str) -> bool:
 
 
 def _images(spec: ImageSpec, sent: Rows, problems: _Problems) -> np.ndarray:
-    most = max(1, MAX_IMAGE_NUMBERS // spec.features)
+    most = max(1, MAX_IMAGE_BYTES // (8 * (spec.features or 1)))
     if len(sent.rows) > most:
         raise too_many_rows(len(sent.rows), most)
-    pixels = np.zeros((len(sent.rows), spec.features))
+    pictures: list[np.ndarray | None] = [None] * len(sent.rows)
+    size = 0
     for row, values in enumerate(sent.rows):
         if problems.full:
             break
@@ -182,10 +183,15 @@ def _images(spec: ImageSpec, sent: Rows, problems: _Problems) -> np.ndarray:
             problems.add(row, None, "wrong_type", text)
             continue
         try:
-            pixels[row] = decode_image(image_bytes(values.get("image", values)), spec)
+            picture = decode_picture(image_bytes(values.get("image", values)), spec)
         except BadImage as bad:
             problems.add(row, next(iter(values)), bad.code, bad.message)
-    return pixels
+            continue
+        pictures[row] = picture
+        size += picture.nbytes
+        if size > MAX_IMAGE_BYTES:
+            raise too_many_rows(len(sent.rows), row)
+    return model_rows(pictures, spec)
 
 
 def _field(values: Any, position: int, name: str) -> str | int | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import getpass
 import json
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +17,12 @@ import typer
 
 from base.settings import Settings
 from models.errors import ModelError
+from rowmill.cli import image_options
 from rowmill.cli.exits import ExitCode, say, stop
+from rowmill.cli.image_options import image_spec
 
 if TYPE_CHECKING:
-    from models.manifest import ColumnSpec, ImageSpec, Manifest, Signature, Target
+    from models.manifest import ColumnSpec, Manifest, Signature, Target
     from models.registry import Registry
 
 app = typer.Typer(
@@ -43,20 +44,6 @@ def _names(text: str) -> list[str]:
     if "" in names or len(set(names)) < len(names):
         raise typer.BadParameter(f"{text!r} is not a list of different names such as a,b,c")
     return names
-
-
-def _size(text: str) -> tuple[int, int]:
-    """`8x8` as width and height."""
-    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
-    if not match or not all(1 <= int(side) <= 4096 for side in match.groups()):
-        raise typer.BadParameter(f"{text!r} is not WIDTHxHEIGHT, such as 28x28 (4096 at most)")
-    return int(match[1]), int(match[2])
-
-
-def _mode(text: str) -> str:
-    if text not in ("L", "RGB"):
-        raise typer.BadParameter(f"{text!r} is not L (grey) or RGB")
-    return text
 
 
 def _path(text: str) -> Path:
@@ -93,11 +80,6 @@ Data = Annotated[
     Path | None, typer.Option(parser=_path, metavar="FILE", help="Training data; its digest is recorded.")
 ]
 Revision = Annotated[str | None, typer.Option(metavar="SHA", help="Commit of the training code.")]
-ImageSize = Annotated[
-    str | None, typer.Option("--image", metavar="WxH", help="The model takes images, scaled to this size.")
-]
-Mode = Annotated[str, typer.Option(metavar="L|RGB", help="Grey or colour, with --image.")]
-Scale = Annotated[float, typer.Option(help="What a full pixel (255) becomes, with --image.")]
 Text = Annotated[
     str | None,
     typer.Option("--text", metavar="COLUMN", help="The model takes bare texts, from this column."),
@@ -120,9 +102,14 @@ def add(
     meta: Meta = None,
     data: Data = None,
     revision: Revision = None,
-    image: ImageSize = None,
-    mode: Mode = "L",
-    scale: Scale = 255.0,
+    image: image_options.Image = None,
+    mode: image_options.Mode = None,
+    resize: image_options.Resize = None,
+    scale: image_options.Scale = None,
+    mean: image_options.Mean = None,
+    std: image_options.Std = None,
+    layout: image_options.Layout = None,
+    draft: image_options.Draft = False,
     text: Text = None,
     code: Code = None,
     as_json: AsJson = False,
@@ -130,6 +117,7 @@ def add(
     """Add FILE as a new version of NAME. A model file is code: add only files that you trust."""
     from models.adding import NewVersion  # noqa: PLC0415 - slow, see the top
 
+    spec = image_spec(image, mode, resize, scale, mean, std, layout, draft)
     with _registry() as registry:
         manifest = registry.add(
             NewVersion(
@@ -140,7 +128,7 @@ def add(
                 preprocessor=preprocessor,
                 labels=_pairs(labels) if labels else None,
                 columns=_names(columns) if columns else None,
-                image=_image(image, mode, scale),
+                image=spec,
                 text=text,
                 code=code,
                 meta={key: value for note in meta or () for key, value in _pairs(note).items()},
@@ -234,17 +222,6 @@ def _registry() -> Iterator[Registry]:
         database.dispose()
 
 
-def _image(size: str | None, mode: str, scale: float) -> ImageSpec | None:
-    from models.manifest import ImageSpec  # noqa: PLC0415 - slow, see the top
-
-    if size is None:
-        return None
-    width, height = _size(size)
-    if not scale > 0:
-        raise typer.BadParameter("must be greater than 0", param_hint="--scale")
-    return ImageSpec.model_validate({"width": width, "height": height, "mode": _mode(mode), "scale": scale})
-
-
 def _print_json(document: dict[str, Any]) -> None:
     typer.echo(json.dumps(document, ensure_ascii=False))
 
@@ -266,8 +243,7 @@ def _summary(manifest: Manifest) -> str:
 
 def _input(signature: Signature) -> str:
     if signature.image:
-        image = signature.image
-        return f"images {image.width}x{image.height} {image.mode}, 0 to {image.scale:g}"
+        return f"images {signature.image}"
     names = signature.names
     if signature.kind == "text":
         return f"texts (column {names[0]})"
@@ -298,7 +274,7 @@ def _description(manifest: Manifest, aliases: Sequence[str]) -> str:
         "code": ", ".join(manifest.code.files) if manifest.code else "",
         "added": manifest.created_at,
         "libraries": ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()),
-        "row cost": f"{manifest.row_cost_seconds * 1e6:.3g} microseconds",
+        "row cost": _cost(manifest),
         "revision": manifest.revision or "",
         "data": f"{manifest.data_file} {manifest.data_sha256}" if manifest.data_sha256 else "",
         "notes": ", ".join(f"{key}={value}" for key, value in manifest.meta.items()),
@@ -308,6 +284,13 @@ def _description(manifest: Manifest, aliases: Sequence[str]) -> str:
         return text
     columns = [("COLUMN", "TYPE", "SEEN", "REFUSES"), *map(_column, manifest.signature.columns)]
     return f"{text}\n\n{_table(columns)}"
+
+
+def _cost(manifest: Manifest) -> str:
+    text = f"{manifest.row_cost_seconds * 1e6:.3g} microseconds"
+    if manifest.byte_cost_seconds:
+        text += f", and {manifest.byte_cost_seconds * 1e9:.3g} nanoseconds for each byte of the image"
+    return text
 
 
 def _column(spec: ColumnSpec) -> tuple[str, str, str, str]:

@@ -91,7 +91,7 @@ def add_examples(settings: Settings, trained: Path) -> None:
                 labels=labels,
             )
         )
-    digits = ImageSpec(width=8, height=8, mode="L", scale=16)
+    digits = ImageSpec(width=8, height=8, mode="L", high=16)
     registry.add(NewVersion(name="digits", file=trained / "digits.joblib", image=digits))
     database.dispose()
 

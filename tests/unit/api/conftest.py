@@ -66,7 +66,7 @@ def _models(folder: Path) -> Iterator[NewVersion]:
     yield saved("flowers", forest, targets=("species", "later"))
 
     pixels, digit = load_digits(return_X_y=True)
-    spec = ImageSpec(width=8, height=8, scale=16)
+    spec = ImageSpec(width=8, height=8, high=16)
     yield saved("digits", RandomForestClassifier(10, random_state=0).fit(pixels, digit), image=spec)
 
     mixed = mixed_frame()

@@ -245,17 +245,6 @@ def test_unusual_values_are_accepted_as_far_as_the_estimator_does(tmp_path: Path
         assert {(spec.accepts_null, spec.accepts_infinite) for spec in columns} == {expected}, name
 
 
-def test_an_image_model_takes_flat_pixels(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).uniform(0, 16, (50, 12))
-    classes = np.arange(50) % 3
-    estimator = RandomForestClassifier(5, random_state=0).fit(pixels, classes)
-    model = added(tmp_path, estimator, image=ImageSpec(width=2, height=2, mode="RGB", scale=16))
-    assert model.manifest.signature.kind == "image"
-    assert model.manifest.signature.columns == ()
-    answer = model.score(pixels)
-    assert answer["prediction"].to_pylist() == estimator.predict(pixels).tolist()
-
-
 def test_a_sample_shorter_than_the_probes_is_enough(tmp_path: Path) -> None:
     model = GaussianNB().fit(WINE, KIND)
     manifest = added(tmp_path, model, sample=saved_csv(tmp_path, WINE.head(1))).manifest

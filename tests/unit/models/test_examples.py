@@ -56,7 +56,7 @@ def test_tables(tmp_path: Path, name: str, target: str, labels: Any) -> None:
 
 def test_digits(tmp_path: Path) -> None:
     run("train_digits.py", tmp_path)
-    spec = ImageSpec(width=8, height=8, mode="L", scale=16)
+    spec = ImageSpec(width=8, height=8, mode="L", high=16)
     with zipfile.ZipFile(tmp_path / "digits.zip") as archive:
         pixels = np.array([decode_image(archive.read(name), spec) for name in archive.namelist()])
     assert pixels.shape == (1797, 64)

@@ -11,6 +11,7 @@ from sklearn.datasets import load_wine
 from sklearn.naive_bayes import GaussianNB
 from typer.testing import CliRunner, Result
 
+from models.manifest import ImageSpec
 from rowmill.cli.models_commands import app
 
 WINE, KIND = load_wine(return_X_y=True, as_frame=True)
@@ -59,11 +60,23 @@ def test_every_option_of_add_reaches_the_manifest(file: Path, tmp_path: Path, da
 
 def test_image_options_are_kept(tmp_path: Path) -> None:
     joblib.dump(GaussianNB().fit(WINE.iloc[:, :12].to_numpy(), KIND), tmp_path / "m.joblib")
-    arguments = ["--image", "2x2", "--mode", "RGB", "--scale", "16", "--json"]
+    arguments = ["--image", "2x2", "--mode", "RGB", "--resize", "bicubic", "--scale", "0..1", "--draft"]
+    arguments += ["--mean", "0.5,0.25,.125", "--std", "1e-1", "--json"]
     result = models("add", "picture", tmp_path / "m.joblib", *arguments)
     image = json.loads(result.stdout)["signature"]["image"]
-    assert image == {"width": 2, "height": 2, "mode": "RGB", "scale": 16.0, "resample": "box"}
-    assert "images 2x2 RGB, 0 to 16" in models("show", "picture").stdout
+    assert ImageSpec.model_validate(image) == ImageSpec(
+        width=2,
+        height=2,
+        mode="RGB",
+        resize="bicubic",
+        high=1,
+        mean=(0.5, 0.25, 0.125),
+        std=(0.1,),
+        draft=True,
+    )
+    shown = models("show", "picture").stdout
+    assert "images 2x2 RGB, bicubic, 0..1, mean 0.5,0.25,0.125, std 0.1, flat, draft" in shown
+    assert "nanoseconds for each byte of the image" in shown
 
 
 def test_ls_and_show_tell_versions_and_aliases(file: Path) -> None:
@@ -118,6 +131,33 @@ def test_an_option_of_the_wrong_form_is_a_usage_error(file: Path, option: str, v
     assert value in result.stderr
 
 
-def test_an_image_needs_a_mode_and_a_scale_that_exist(file: Path) -> None:
-    assert models("add", "wine", file, "--image", "8x8", "--mode", "CMYK").exit_code == 2
-    assert models("add", "wine", file, "--image", "8x8", "--scale", "0").exit_code == 2
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [
+        ("--mode", "CMYK", "'CMYK' is none of L, RGB"),
+        ("--resize", "cubic", "none of nearest, box, bilinear"),
+        ("--layout", "NCHW", "none of flat, HWC, CHW"),
+        ("--scale", "16", "write 0..16"),
+        ("--scale", "0-1", "such as 0..1 or -1..1"),
+        ("--scale", "1..1", "makes all pixels the same number"),
+        ("--scale", "0..1e999", "finite"),
+        ("--mean", "a", "not of the form 0.5 or 0.5,0.5,0.5"),
+        ("--mean", "1,2,3", "mean has 3 numbers, mode L takes 1"),
+        ("--std", "0", "greater than 0"),
+    ],
+)
+def test_an_image_option_that_makes_no_sense_is_a_usage_error(
+    file: Path, option: str, value: str, words: str
+) -> None:
+    result = models("add", "wine", file, "--image", "8x8", option, value)
+    assert result.exit_code == 2
+    text = " ".join(result.stderr.replace("│", " ").split())
+    assert words in text
+    assert "Invalid value for --" in text
+
+
+def test_image_options_go_with_an_image_of_a_size(file: Path) -> None:
+    alone = models("add", "wine", file, "--scale", "0..1")
+    assert (alone.exit_code, "goes with --image" in alone.stderr) == (2, True)
+    any_size = models("add", "wine", file, "--image", "any", "--layout", "CHW")
+    assert (any_size.exit_code, "only the mode can be chosen" in any_size.stderr) == (2, True)

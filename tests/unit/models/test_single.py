@@ -10,7 +10,7 @@ import pytest
 
 from models.manifest import ColumnSpec, ImageSpec, Manifest, Signature, StoredFile, Target
 from models.payload import PayloadRefused, image_rows, pointer, read_rows, reference_in
-from models.single import MAX_IMAGE_NUMBERS, model_input
+from models.single import MAX_IMAGE_BYTES, model_input
 
 AGE = ColumnSpec(name="age", kind="number", dtype="float64", accepts_null=False, accepts_infinite=False)
 CITY = ColumnSpec(name="home/city~", kind="string", dtype="string")
@@ -142,7 +142,7 @@ def test_an_image_model_takes_nothing_but_images() -> None:
 
 def test_images_are_counted_by_the_memory_they_take() -> None:
     large = ImageSpec(width=4096, height=2048)
-    rows = [{"image": ""}] * (MAX_IMAGE_NUMBERS // large.features + 1)
+    rows = [{"image": ""}] * (MAX_IMAGE_BYTES // (8 * 4096 * 2048) + 1)
     with pytest.raises(PayloadRefused) as refused:
         model_input(manifest(image=large), read_rows({"instances": rows}, (), 100))
     assert refused.value.code == "too_many_rows"

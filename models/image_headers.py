@@ -1,0 +1,105 @@
+"""What an image's header says, read before any decoder runs: its format, what it would cost, how it lies.
+
+Sizes are Pillow's to read. Here stands what Pillow does not bound (it checks sizes, TIFF's tags and WebP's
+canvas by itself), and the EXIF orientation, found without building the whole table of tags.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from PIL.BmpImagePlugin import BmpImageFile
+from PIL.GifImagePlugin import GifImageFile
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+from PIL.WebPImagePlugin import WebPImageFile
+
+from models.errors import BadImage
+
+FORMATS = "JPEG, PNG, GIF, BMP, TIFF or WebP"
+# 120 MB as RGB: more than any camera's picture needs for a model, less than a worker's share of memory.
+MAX_PIXELS = 40_000_000
+# What JPEG and GIF can have at most. Resizing takes memory by the longer side.
+MAX_SIDE = 65_535
+# A progressive JPEG has about ten; each passes over the whole image, however few bytes it takes.
+MAX_SCANS = 500
+# Large profiles and EXIF take some; Pillow joins them by copying all so far each time.
+MAX_SEGMENTS = 1_000
+
+_MAGICS: tuple[tuple[bytes, type[ImageFile]], ...] = (
+    (b"\xff\xd8\xff", JpegImageFile),
+    (b"\x89PNG\r\n\x1a\n", PngImageFile),
+    (b"GIF87a", GifImageFile),
+    (b"GIF89a", GifImageFile),
+    (b"BM", BmpImageFile),
+    (b"II*\0", TiffImageFile),
+    (b"MM\0*", TiffImageFile),
+    (b"II+\0", TiffImageFile),
+    (b"MM\0+", TiffImageFile),
+)
+_TILE_WIDTH, _TILE_LENGTH, _ORIENTATION = 322, 323, 274
+
+
+def reader(data: bytes) -> type[ImageFile] | None:
+    """The class that reads images that begin like this; None if it is none of FORMATS."""
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return WebPImageFile
+    return next((kind for magic, kind in _MAGICS if data.startswith(magic)), None)
+
+
+def check_before_opening(kind: type[ImageFile], data: bytes) -> None:
+    """Raise BadImage for a JPEG that is made to take hours."""
+    if kind is JpegImageFile and (data.count(b"\xff\xda") > MAX_SCANS or _has_many_segments(data)):
+        raise BadImage(
+            "image_too_large",
+            f"The JPEG has more than {MAX_SEGMENTS} segments or {MAX_SCANS} scans; save it again.",
+        )
+
+
+def check_size(image: ImageFile) -> None:
+    """Raise BadImage if an opened image would take too much memory once it is decoded."""
+    width, height = image.size
+    if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
+        raise too_large(f"is {width} x {height} = {width * height} pixels")
+    if isinstance(image, TiffImageFile):
+        across, down = (image.tag_v2.get(tag, 0) for tag in (_TILE_WIDTH, _TILE_LENGTH))
+        if across * down > MAX_PIXELS:
+            raise too_large(f"has tiles of {across} x {down} pixels")
+
+
+def too_large(what: str) -> BadImage:
+    """The refusal of an image that ``what``."""
+    return BadImage(
+        "image_too_large",
+        f"The image {what}; {MAX_PIXELS} pixels and {MAX_SIDE} a side are read at most. Make it smaller.",
+    )
+
+
+def _has_many_segments(data: bytes) -> bool:
+    """Whether there are more than MAX_SEGMENTS in front of the pixels; what is no segment ends the count."""
+    at = 2
+    for _ in range(MAX_SEGMENTS):
+        if data[at : at + 1] != b"\xff" or data[at + 1 : at + 2] == b"\xda" or len(data) < at + 4:
+            return False
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return True
+
+
+def orientation(exif: bytes) -> int:
+    """1 to 8 as EXIF numbers them; 1 (upright) where the block does not say, or is damaged."""
+    block = exif.removeprefix(b"Exif\0\0")
+    order = {b"II": "<", b"MM": ">"}.get(block[:2])
+    if order is None:
+        return 1
+    try:
+        (first,) = struct.unpack_from(order + "L", block, 4)
+        (count,) = struct.unpack_from(order + "H", block, first)
+        for at in range(first + 2, first + 2 + 12 * count, 12):
+            tag, kind, _, value = struct.unpack_from(order + "HHLH", block, at)
+            if tag == _ORIENTATION and kind == 3:
+                return value if 1 <= value <= 8 else 1
+    except struct.error:
+        pass  # cut off: what other readers make of it is upright, too
+    return 1
