@@ -81,6 +81,8 @@ def links(job: Job) -> dict[str, str]:
         found["result_csv"] = url_for("results.as_csv", job_id=job.id)
         found["result_jsonl"] = url_for("results.as_jsonl", job_id=job.id)
         found["preview"] = url_for("results.preview", job_id=job.id)
+    if job.expired_at is None and job.rows_done and job.status != JobStatus.SUCCEEDED:
+        found["partial_result"] = url_for("results.parquet", job_id=job.id, partial=1)
     if job.expired_at is None and job.done and job.rows_failed:
         found["errors"] = url_for("results.errors_jsonl", job_id=job.id)
         found["errors_csv"] = url_for("results.errors_csv", job_id=job.id)

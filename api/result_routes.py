@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pyarrow as pa
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request, send_file
 from werkzeug.http import dump_options_header
@@ -16,8 +17,9 @@ from werkzeug.http import dump_options_header
 from api.context import OWNER, workshop
 from api.presenting import job_resource
 from api.ranges import normalised
-from jobs import reading, results
+from jobs import partial, reading, results
 from jobs.errors import Problem
+from jobs.partial import Partial
 from jobs.reading import JobView
 from jobs.states import JobStatus
 
@@ -26,14 +28,22 @@ blueprint = APIBlueprint("results", __name__)
 PARQUET = "application/vnd.apache.parquet"
 JSONL = "application/x-ndjson"
 PREVIEW_ROWS = 20
+SHOWN_GAPS = 100  # a header has its limits; the Parquet file lists them all
 
 
 @blueprint.get("/jobs/<job_id>/result")
 @blueprint.get("/jobs/<job_id>/result.parquet", endpoint="parquet")
-@blueprint.doc(summary="Download the result as Parquet", responses=[200, 206, 304, 404, 409, 410, 416])
+@blueprint.doc(summary="Download the result as Parquet", responses=[200, 206, 304, 404, 409, 410, 416, 422])
 def result(job_id: str) -> Response:
-    """HEAD, Range and If-Range as for a static file; the ETag is the digest of its bytes."""
-    view = _succeeded(job_id)
+    """HEAD, Range and If-Range as for a static file; the ETag is the digest of its bytes.
+
+    `?partial=1` gives what is scored so far of a job that has no result; `X-Rowmill-Missing-Rows` lists the
+    rows that are not there.
+    """
+    view = _viewed(job_id)
+    if _wants_partial(view):
+        found = partial.of_job(workshop(), view.job, view.input)
+        return _incomplete(found, found.parquet(), PARQUET, f"{_stem(view)}.partial.parquet")
     stored = view.job.result or {}
     header = normalised(request.headers.get("Range"), stored["bytes"])
     if header is None:
@@ -57,19 +67,46 @@ def result(job_id: str) -> Response:
 
 
 @blueprint.get("/jobs/<job_id>/result.csv")
-@blueprint.doc(summary="Download the result as CSV", responses=[200, 404, 409, 410])
+@blueprint.doc(summary="Download the result as CSV", responses=[200, 404, 409, 410, 422])
 def as_csv(job_id: str) -> Response:
-    """Made on the fly from the Parquet file."""
-    view = _succeeded(job_id)
-    return _stream(results.as_csv(_file(view)), "text/csv", f"{_stem(view)}.scored.csv")
+    """Made on the fly from the Parquet file; `?partial=1` as there."""
+    return _view(_viewed(job_id), results.as_csv, "text/csv", "csv")
 
 
 @blueprint.get("/jobs/<job_id>/result.jsonl")
-@blueprint.doc(summary="Download the result as JSON Lines", responses=[200, 404, 409, 410])
+@blueprint.doc(summary="Download the result as JSON Lines", responses=[200, 404, 409, 410, 422])
 def as_jsonl(job_id: str) -> Response:
-    """Made on the fly from the Parquet file."""
-    view = _succeeded(job_id)
-    return _stream(results.as_jsonl(_file(view)), JSONL, f"{_stem(view)}.scored.jsonl")
+    """Made on the fly from the Parquet file; `?partial=1` as there."""
+    return _view(_viewed(job_id), results.as_jsonl, JSONL, "jsonl")
+
+
+def _view(
+    view: JobView, form: Callable[[Iterable[pa.Table]], Iterator[bytes]], mimetype: str, suffix: str
+) -> Response:
+    if _wants_partial(view):
+        found = partial.of_job(workshop(), view.job, view.input)
+        return _incomplete(found, form(found.tables()), mimetype, f"{_stem(view)}.partial.{suffix}")
+    return _stream(form(results.tables(_file(view))), mimetype, f"{_stem(view)}.scored.{suffix}")
+
+
+def _wants_partial(view: JobView) -> bool:
+    """Whether to send what is committed. Raises ``Problem`` if neither that nor a result is to be had."""
+    text = request.args.get("partial", "0")
+    if text not in ("0", "1", "false", "true"):
+        raise Problem("bad_option", f"partial must be 0 or 1, not {text!r}.")
+    if view.job.status == JobStatus.SUCCEEDED:
+        return False
+    if text in ("1", "true"):
+        return True
+    raise _no_result(view)
+
+
+def _incomplete(found: Partial, pieces: Iterator[bytes], mimetype: str, name: str) -> Response:
+    answer = _stream(pieces, mimetype, name)
+    shown = [str(gap) for gap in found.gaps[:SHOWN_GAPS]] + ["..."] * (len(found.gaps) > SHOWN_GAPS)
+    answer.headers["X-Rowmill-Missing-Rows"] = ", ".join(shown) or "none"
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
 
 
 @blueprint.get("/jobs/<job_id>/preview")
@@ -96,7 +133,8 @@ def errors_csv(job_id: str) -> Response:
     return _stream(results.errors_as_csv(_errors(view)), "text/csv", f"{_stem(view)}.errors.csv")
 
 
-def _ended(job_id: str) -> JobView:
+def _viewed(job_id: str) -> JobView:
+    """A job whose files are there."""
     view = reading.view_job(workshop().database, OWNER, job_id)
     if view.job.expired_at is not None:
         raise Problem(
@@ -104,21 +142,33 @@ def _ended(job_id: str) -> JobView:
             f"The files of job {job_id} were removed when its time was over. Submit the file again; "
             "the option ttl keeps it longer.",
         )
+    return view
+
+
+def _ended(job_id: str) -> JobView:
+    view = _viewed(job_id)
     if not view.job.done:
-        raise Problem(
-            "not_finished", f"Job {job_id} is {view.job.status}. Wait for it: GET /jobs/{job_id}?wait=25"
-        )
+        raise _no_result(view)
     return view
 
 
 def _succeeded(job_id: str) -> JobView:
-    view = _ended(job_id)
-    if view.job.status == JobStatus.FAILED:
-        reason = (view.job.error or {}).get("message", "")
-        raise Problem("job_failed", f"Job {job_id} failed, so it has no result: {reason}")
-    if view.job.status == JobStatus.CANCELLED:
-        raise Problem("job_cancelled", f"Job {job_id} was cancelled, so it has no result.")
+    view = _viewed(job_id)
+    if view.job.status != JobStatus.SUCCEEDED:
+        raise _no_result(view)
     return view
+
+
+def _no_result(view: JobView) -> Problem:
+    job = view.job
+    rest = f"GET /jobs/{job.id}/result?partial=1 has the rows that were scored"
+    if not job.done:
+        advice = f"Wait for it: GET /jobs/{job.id}?wait=25; until then {rest}"
+        return Problem("not_finished", f"Job {job.id} is {job.status}. {advice}.")
+    if job.status == JobStatus.CANCELLED:
+        return Problem("job_cancelled", f"Job {job.id} was cancelled, so it has no result; {rest}.")
+    reason = (job.error or {}).get("message", "")
+    return Problem("job_failed", f"Job {job.id} failed, so it has no result; {rest}. {reason}")
 
 
 def _file(view: JobView) -> Path:

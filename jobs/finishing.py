@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 from base.files import sha256_of
 from jobs import results
 from jobs.errors import LostLease
@@ -11,11 +9,9 @@ from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import steps
 from jobs.lifecycle.ending import job_folder
 from jobs.reading import list_chunks
-from jobs.records import Chunk, StepClaim
-from jobs.scoring import ERROR_FIELD
+from jobs.records import StepClaim
 from jobs.trouble import handed_back
 from jobs.workshop import Workshop
-from models.manifest import output_schema
 
 
 def finish_job(workshop: Workshop, job_id: str) -> None:
@@ -33,21 +29,15 @@ def finish_job(workshop: Workshop, job_id: str) -> None:
         _finish(workshop, claim, heartbeat)
 
 
-def _while_held(chunks: Iterable[Chunk], heartbeat: Heartbeat) -> Iterator[Chunk]:
-    for chunk in chunks:
-        heartbeat.check()
-        yield chunk
-
-
 def _finish(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> None:
     files, job = workshop.files, claim.job
     manifest = workshop.registry.get(job.model_name, job.model_version)
-    empty = output_schema(manifest, "confidence" in job.options["outputs"]).append(ERROR_FIELD)
+    empty = results.bare_schema(manifest, job.options["outputs"])
     metadata = results.lineage(job, claim.input, manifest.libraries)
     chunks = list_chunks(workshop.database, job.id)
     with files.draft(".parquet") as draft:
-        results.join(files, _while_held(chunks, heartbeat), empty, metadata, draft)
-        heartbeat.check()
+        for _ in results.join(files, chunks, empty, metadata, draft):
+            heartbeat.check()
         size, digest = draft.stat().st_size, sha256_of(draft)
         name = files.keep(draft, f"{job_folder(job.id)}/result-{claim.attempt}.parquet")
     result = {"file": name, "bytes": size, "sha256": digest}

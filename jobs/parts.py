@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -18,7 +18,7 @@ from base.formats import RowProblem
 MAX_DICTIONARY_BYTES = 64 << 10
 
 
-def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+def open_writer(out: Path | IO[bytes], schema: pa.Schema) -> pq.ParquetWriter:
     """A writer with the encodings that suit scores: zstd, and BYTE_STREAM_SPLIT for numbers.
 
     Probabilities never repeat, so a dictionary only costs time: without it, writing is over twice as fast and
@@ -27,7 +27,7 @@ def open_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     numbers = [f.name for f in schema if pa.types.is_floating(f.type) or pa.types.is_integer(f.type)]
     others = [f.name for f in schema if f.name not in numbers]
     return pq.ParquetWriter(
-        path,
+        out,
         schema,
         compression="zstd",
         compression_level=1,

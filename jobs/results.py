@@ -10,11 +10,11 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -24,28 +24,35 @@ from base.files import Files
 from jobs.errors import Problem
 from jobs.parts import open_writer
 from jobs.records import Chunk, Input, Job
+from jobs.scoring import ERROR_FIELD
+from models.manifest import Manifest, output_schema
 
 BATCH_ROWS = 16_384
 ERROR_COLUMNS = ("row", "line", "column", "value", "code", "message")
 
 
 def join(
-    files: Files, chunks: Iterable[Chunk], empty: pa.Schema, metadata: dict[str, str], out: Path
-) -> None:
-    """Write the parts one after another, a row group each; memory is that of a few parts.
+    files: Files,
+    chunks: Iterable[Chunk],
+    empty: pa.Schema,
+    metadata: Mapping[str, str],
+    out: Path | IO[bytes],
+) -> Iterator[None]:
+    """Write the parts one after another, a row group each, and pause after each; ``out`` is whole at the end.
 
-    ``empty`` is the schema of a result without rows. Raises ``Problem`` (``part_damaged``) if a part is not
-    what its attempt committed.
+    Memory is that of a few parts. ``empty`` is the schema of a result without rows. Raises ``Problem``
+    (``part_damaged``) if a part is not what its attempt committed.
     """
-    tables = _in_turn(files, chunks)
+    tables = in_turn(files, chunks)
     first = next(tables, empty.empty_table())
     with open_writer(out, first.schema.with_metadata(metadata)) as writer:
         for table in chain([first], tables):
             if len(table):
                 writer.write_table(table.replace_schema_metadata(metadata), row_group_size=len(table))
+            yield
 
 
-def _in_turn(files: Files, chunks: Iterable[Chunk]) -> Iterator[pa.Table]:
+def in_turn(files: Files, chunks: Iterable[Chunk]) -> Iterator[pa.Table]:
     """The parts in order; the next one is read by a second thread while the caller works on this one."""
     with ThreadPoolExecutor(1) as reader:
         coming: Future[pa.Table] | None = None
@@ -63,6 +70,11 @@ def _read_part(files: Files, chunk: Chunk) -> pa.Table:
     if part is None or hashlib.sha256(data).hexdigest() != part["sha256"]:
         raise Problem("part_damaged", f"The scored part of chunk {chunk.index} is not what was committed.")
     return pq.read_table(pa.BufferReader(data))
+
+
+def bare_schema(manifest: Manifest, outputs: Sequence[str]) -> pa.Schema:
+    """The columns of a result of which no part is there to tell: those that scoring fills."""
+    return output_schema(manifest, "confidence" in outputs).append(ERROR_FIELD)
 
 
 def lineage(job: Job, source: Input, versions: Mapping[str, str]) -> dict[str, str]:
@@ -103,12 +115,18 @@ def _plain(value: Any) -> Any:
             return str(value)
 
 
-def as_csv(path: Path) -> Iterator[bytes]:
-    """The result as CSV text, in pieces."""
+def tables(path: Path) -> Iterator[pa.Table]:
+    """The result in tables of a bounded size; the first one has no rows, and the schema of all."""
     with pq.ParquetFile(path) as parquet:
-        yield _csv(parquet.schema_arrow.empty_table(), header=True)
+        yield parquet.schema_arrow.empty_table()
         for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
-            yield _csv(pa.Table.from_batches([batch]), header=False)
+            yield pa.Table.from_batches([batch])
+
+
+def as_csv(pieces: Iterable[pa.Table]) -> Iterator[bytes]:
+    """Tables of one schema, one at least, as CSV text."""
+    for number, table in enumerate(pieces):
+        yield _csv(table, header=number == 0)
 
 
 def _csv(table: pa.Table, *, header: bool) -> bytes:
@@ -121,12 +139,11 @@ def _csv(table: pa.Table, *, header: bool) -> bytes:
     return sink.getvalue()
 
 
-def as_jsonl(path: Path) -> Iterator[bytes]:
-    """The result as JSON Lines, in pieces; cells are as in :func:`plain_rows`."""
-    with pq.ParquetFile(path) as parquet:
-        for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
-            lines = (json.dumps(row, ensure_ascii=False) for row in plain_rows(batch))
-            yield "".join(f"{line}\n" for line in lines).encode()
+def as_jsonl(pieces: Iterable[pa.Table]) -> Iterator[bytes]:
+    """Tables as JSON Lines; cells are as in :func:`plain_rows`."""
+    for table in pieces:
+        lines = (json.dumps(row, ensure_ascii=False) for row in plain_rows(table))
+        yield "".join(f"{line}\n" for line in lines).encode()
 
 
 def row_errors(files: Files, chunks: Iterable[Chunk], first_line: int) -> Iterator[dict[str, Any]]:

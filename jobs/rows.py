@@ -11,7 +11,7 @@ import pyarrow as pa
 from base.formats import ChunkRows, Member, RowProblem, Span, read, read_members, row_lines
 from jobs.columns import match
 from jobs.records import Claim
-from jobs.scoring import ERROR_FIELD, Scored, Scorer, score_rows
+from jobs.scoring import ERROR_FIELD, Scored, Scorer, call_rows, score_rows
 from jobs.workshop import Workshop
 from models.errors import BadImage
 from models.images import decode_picture, model_rows
@@ -47,7 +47,9 @@ def scorer_of(model: LoadedModel, outputs: Sequence[str]) -> Scorer:
     """The model with the outputs that a job asked for."""
     confidence = "confidence" in outputs
     return Scorer(
-        output_schema(model.manifest, confidence), lambda rows: model.score(rows, confidence=confidence)
+        output_schema(model.manifest, confidence),
+        lambda rows: model.score(rows, confidence=confidence),
+        call_rows(model.manifest.row_cost_seconds),
     )
 
 
@@ -79,7 +81,7 @@ def score_images(
     names: list[str] = []
     tables = [scorer.schema.append(ERROR_FIELD).empty_table()]
     problems: list[RowProblem] = []
-    for batch in _batches(members, spec):
+    for batch in _batches(_while_alive(members, alive), spec):
         rows = model_rows(batch.pictures, spec)
         scored = score_rows(scorer, rows, len(batch.names), batch.problems, alive)
         problems += [problem.shifted(len(names), 0) for problem in scored.problems]
@@ -87,6 +89,12 @@ def score_images(
         tables.append(scored.table)
     files = pa.table({"file": pa.array(names, pa.string())})
     return Scored(_beside(files, pa.concat_tables(tables)), problems)
+
+
+def _while_alive(members: Iterable[Member], alive: Callable[[], None]) -> Iterator[Member]:
+    for member in members:
+        alive()
+        yield member
 
 
 @dataclass

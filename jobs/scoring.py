@@ -22,12 +22,26 @@ MAX_BISECT_CALLS = 2000
 ERROR_FIELD = pa.field("error", pa.string())
 
 
+# A call of the estimator cannot be stopped, so none is meant to last longer than this.
+CALL_SECONDS = 1.0
+
+
 @dataclass(frozen=True)
 class Scorer:
-    """A loaded model as scoring sees it: ``predict`` gives one row of ``schema`` for each row it is given."""
+    """A loaded model as scoring sees it: ``predict`` gives one row of ``schema`` for each row it is given.
+
+    No call gets more than ``call_rows`` rows. That number may depend on the version only: linear algebra
+    changes its last bits with the number of rows, and a job must give the same bytes wherever it runs.
+    """
 
     schema: pa.Schema
     predict: Callable[[Any], pa.Table]
+    call_rows: int
+
+
+def call_rows(row_cost_seconds: float) -> int:
+    """Rows that one call of the estimator may take, so that a cancelled job stops soon."""
+    return max(1, int(CALL_SECONDS / row_cost_seconds))
 
 
 @dataclass(frozen=True)
@@ -74,8 +88,8 @@ def _predict(
     scorer: Scorer, rows: Any, good: np.ndarray[Any, Any], count: int, alive: Callable[[], None]
 ) -> Iterator[tuple[np.ndarray[Any, Any], pa.Table | Exception]]:
     """Answers or refusals for runs of rows, in order; a run that is refused is halved down to one row."""
-    todo = [good] if len(good) else []
-    calls = 0
+    todo = _runs(good, scorer.call_rows)
+    calls = -len(todo)  # those that must be made do not count as searching
     while todo:
         part = todo.pop()
         alive()
@@ -91,6 +105,12 @@ def _predict(
             todo += [part[middle:], part[:middle]]
         else:
             yield part, answer
+
+
+def _runs(good: np.ndarray[Any, Any], call_rows: int) -> list[np.ndarray[Any, Any]]:
+    """Runs of nearly the same length, the first one last."""
+    count = -(-len(good) // call_rows)
+    return np.array_split(good, count)[::-1] if count else []
 
 
 def _take(rows: Any, part: np.ndarray[Any, Any]) -> Any:

@@ -14,6 +14,7 @@ from sqlalchemy import create_engine, text
 from base.database import Database
 from base.settings import Settings
 from jobs.workshop import Workshop
+from models.loading import ModelCache
 from models.registry import Registry
 from rowmill.stack.redis_server import embedded_url, redis_arguments, socket_path
 from tests.waiting import wait_until
@@ -96,5 +97,6 @@ def workshop(database: Database, redis_url: str, tmp_path: Path) -> Iterator[Wor
     )
     opened = Workshop.open(settings, worker="test")
     opened.database.dispose()
-    yield replace(opened, database=database, registry=Registry(database, tmp_path / "models"))
+    registry = Registry(database, tmp_path / "models")
+    yield replace(opened, database=database, registry=registry, models=ModelCache(registry))
     opened.broker.close()

@@ -70,6 +70,9 @@ def get(
     job_id: options.JobId,
     output: options.Output = None,
     format_name: options.FormatName = None,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Take the rows scored so far of a job that has no result.")
+    ] = False,
     as_json: options.AsJson = False,
 ) -> None:
     """Download the result of a job; a download that broke off is continued and its digest checked."""
@@ -78,11 +81,11 @@ def get(
         resource = job.status()
         target = targets.choose(output, format_name, resource["input"]["name"] or job_id)
         if target.path is None:
-            targets.write_out(job.read(target.kind))
+            targets.write_out(job.read(target.kind, partial=partial))
             return
         with reporting() as report:
-            job.download(target.path, target.kind, report.received)
-    say(f"result {target.path}")
+            job.download(target.path, target.kind, report.received, partial=partial)
+    say(f"result {target.path}" + ("" if resource["status"] == "succeeded" else " (partial)"))
     if as_json:
         print_json(resource)
 

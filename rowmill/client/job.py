@@ -71,19 +71,22 @@ class Job:
         path: str | os.PathLike[str],
         format: Format = "parquet",  # noqa: A002 - the word that users know
         progress: Progress | None = None,
+        *,
+        partial: bool = False,
     ) -> Path:
         """Write the result to a file, which is replaced only once all of it has arrived intact.
 
         A broken Parquet download is continued by the next call with the same path. `progress` is called with
-        the bytes received and their total (None: unknown).
+        the bytes received and their total (None: unknown). `partial` takes the rows that were scored so far
+        of a job without a result; the Parquet file's metadata list the others (`rowmill.missing_rows`).
         """
         target = Path(path)
-        download.save(self._transport, self._result_path(format), target, progress)
+        download.save(self._transport, self._result_path(format, partial), target, progress)
         return target
 
-    def read(self, kind: Format = "parquet") -> Iterator[bytes]:
+    def read(self, kind: Format = "parquet", *, partial: bool = False) -> Iterator[bytes]:
         """The bytes of the result, block by block; DigestMismatch after the last one if they are damaged."""
-        return download.read(self._transport, self._result_path(kind))
+        return download.read(self._transport, self._result_path(kind, partial))
 
     def errors(self) -> Iterator[RowError]:
         """The bad rows of an ended job, fetched as they are read; `pandas.DataFrame(job.errors())` works."""
@@ -103,8 +106,9 @@ class Job:
         """Remove the job with its result, stopping it first if it runs."""
         self._transport.open("DELETE", self._path)
 
-    def _result_path(self, kind: Format) -> str:
-        return f"{self._path}/result" if kind == "parquet" else f"{self._path}/result.{kind}"
+    def _result_path(self, kind: Format, partial: bool) -> str:
+        path = f"{self._path}/result" if kind == "parquet" else f"{self._path}/result.{kind}"
+        return f"{path}?partial=1" if partial else path
 
 
 def _lines(blocks: Iterator[bytes]) -> Iterator[bytes]:

@@ -46,7 +46,7 @@ def refuse(constant: str) -> NoReturn:
 
 def test_json_views_are_json(kept: tuple[Path, str, list[Any]]) -> None:
     path, name, shown = kept
-    lines = b"".join(results.as_jsonl(path)).decode().splitlines()
+    lines = b"".join(results.as_jsonl(results.tables(path))).decode().splitlines()
     rows = [json.loads(line, parse_constant=refuse) for line in lines]
     assert [row[name] for row in rows] == shown
     assert results.preview(path, 20) == rows
@@ -54,7 +54,7 @@ def test_json_views_are_json(kept: tuple[Path, str, list[Any]]) -> None:
 
 def test_csv_has_a_line_for_each_row(kept: tuple[Path, str, list[Any]]) -> None:
     path, name, shown = kept
-    text = b"".join(results.as_csv(path)).decode()
+    text = b"".join(results.as_csv(results.tables(path))).decode()
     header, *rows = csv.reader(text.splitlines(keepends=True))
     assert header == [name, "prediction"]
     assert [row[1] for row in rows] == ["a", "b"]
@@ -64,6 +64,6 @@ def test_csv_has_a_line_for_each_row(kept: tuple[Path, str, list[Any]]) -> None:
 
 def test_a_result_without_rows_has_its_header(tmp_path: Path) -> None:
     pq.write_table(pa.table({'a"b': pa.array([], pa.string())}), tmp_path / "r.parquet")
-    assert b"".join(results.as_csv(tmp_path / "r.parquet")) == b'"a""b"\n'
+    assert b"".join(results.as_csv(results.tables(tmp_path / "r.parquet"))) == b'"a""b"\n'
     assert results.preview(tmp_path / "r.parquet", 20) == []
-    assert list(results.as_jsonl(tmp_path / "r.parquet")) == []
+    assert b"".join(results.as_jsonl(results.tables(tmp_path / "r.parquet"))) == b""

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from base.formats import RowProblem
 from jobs.errors import LostLease
-from jobs.scoring import MAX_BISECT_CALLS, Scorer, score_rows
+from jobs.scoring import MAX_BISECT_CALLS, Scorer, call_rows, score_rows
 
+ENDLESS = 1 << 40
 SCHEMA = pa.schema([("prediction", pa.float64())])
 
 
@@ -26,7 +27,7 @@ def squarer(refuses: set[int]) -> Scorer:
             raise ValueError(f"cannot take {min(refused)}")
         return pa.table({"prediction": values.astype(float) ** 2})
 
-    return Scorer(SCHEMA, predict)
+    return Scorer(SCHEMA, predict, call_rows=ENDLESS)
 
 
 def problem(row: int) -> RowProblem:
@@ -77,7 +78,7 @@ def test_searching_for_refused_rows_has_an_end() -> None:
         raise ValueError("never")
 
     table = pa.table({"x": np.arange(count)})
-    scored = score_rows(Scorer(SCHEMA, predict), table, count, [], never_stops)
+    scored = score_rows(Scorer(SCHEMA, predict, ENDLESS), table, count, [], never_stops)
     assert calls <= MAX_BISECT_CALLS + 64
     assert scored.rows_failed == count
     assert "could not be told apart" in scored.problems[-1].message
@@ -88,7 +89,7 @@ def test_the_machines_own_trouble_is_not_a_row_error() -> None:
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        score_rows(Scorer(SCHEMA, predict), pa.table({"x": [1]}), 1, [], never_stops)
+        score_rows(Scorer(SCHEMA, predict, ENDLESS), pa.table({"x": [1]}), 1, [], never_stops)
 
 
 def test_a_lost_lease_stops_the_work() -> None:
@@ -97,3 +98,39 @@ def test_a_lost_lease_stops_the_work() -> None:
 
     with pytest.raises(LostLease):
         score_rows(squarer(set()), pa.table({"x": [1]}), 1, [], lost)
+
+
+def counted(calls: list[int]) -> Scorer:
+    """Doubles rows, ten a call at most, and notes how many rows each call had."""
+
+    def predict(rows: pa.Table) -> pa.Table:
+        calls.append(len(rows))
+        return pa.table({"prediction": rows.column("x").to_numpy() * 2.0})
+
+    return Scorer(SCHEMA, predict, call_rows=10)
+
+
+def test_a_cancelled_chunk_stops_after_the_call_that_runs() -> None:
+    calls: list[int] = []
+
+    def stops_after_two() -> None:
+        if len(calls) == 2:
+            raise LostLease
+
+    with pytest.raises(LostLease):
+        score_rows(counted(calls), pa.table({"x": np.arange(1000)}), 1000, [], stops_after_two)
+    assert calls == [10, 10]
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"), [(0, []), (1, [1]), (10, [10]), (11, [6, 5]), (25, [9, 8, 8]), (30, [10, 10, 10])]
+)
+def test_the_calls_follow_from_the_number_of_rows_alone(count: int, sizes: list[int]) -> None:
+    calls: list[int] = []
+    scored = score_rows(counted(calls), pa.table({"x": np.arange(count)}), count, [], never_stops)
+    assert calls == sizes
+    assert scored.table.column("prediction").to_pylist() == [2.0 * row for row in range(count)]
+
+
+def test_a_call_is_meant_to_last_a_second() -> None:
+    assert [call_rows(cost) for cost in (1e-6, 0.25, 7.0)] == [1_000_000, 4, 1]

@@ -183,6 +183,15 @@ def test_get_writes_a_file_or_stdout(server: TalkingServer) -> None:
     assert run("get", "j1", "-o", "-", "--format", "csv").stdout == "prediction\n1\n"
 
 
+def test_get_takes_what_is_there_if_told_so(server: TalkingServer) -> None:
+    server.on("GET", "/jobs/j1", as_json(resource("scoring"), ETag='"1"'))
+    ended = run("get", "j1", "--partial", "-o", "out.parquet")
+    assert ended.stderr == "result out.parquet (partial)\n"
+    assert server.seen[-1].query == {"partial": "1"}
+    assert run("get", "j1", "-o", "-", "--format", "csv", "--partial").stdout == "prediction\n1\n"
+    assert server.seen[-1].query == {"partial": "1"}
+
+
 def test_get_before_the_end_says_what_the_server_says(server: TalkingServer) -> None:
     server.on("GET", "/jobs/j1/result", problem(409, "job_not_finished", "The job is still scoring."))
     ended = run("get", "j1", "-o", "out.parquet")
