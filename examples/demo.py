@@ -35,13 +35,16 @@ from rowmill.stack import Stack, StackProblem
 from rowmill.stack.programs import child_environment
 
 EXAMPLES = Path(__file__).parent
-# What a user would type after `rowmill models add`; {} is the folder that the training scripts wrote to.
+# What a user would type after `rowmill models add`; {} is the folder that the training scripts wrote to,
+# {examples} this one.
 ADD = (
     "wine {}/wine.joblib --sample {}/wine.sample.csv --target cultivar",
     "breast-cancer {0}/breast_cancer.joblib --sample {0}/breast_cancer.sample.csv --target diagnosis"
     " --labels 0=malignant,1=benign",
     "diabetes {0}/diabetes.joblib --sample {0}/diabetes.sample.csv --target progression",
     "mixed {0}/mixed.joblib --sample {0}/mixed.sample.csv --target cultivar",
+    "sentiment {0}/sentiment.joblib --sample {0}/sentiment.sample.csv --target sentiment"
+    " --code {examples}/sentiment_cleaning.py",
     "digits {0}/digits.joblib --image 8x8 --mode L --scale 0..16",
 )
 COMPARED_ROWS = 1000
@@ -81,8 +84,9 @@ def add_models(folder: Path, settings: Settings) -> None:
     """Add them with the command line, as a user would."""
     rowmill, environment = Path(sys.executable).with_name("rowmill"), child_environment(settings, "")
     for arguments in ADD:
-        run(rowmill, "models", "add", *arguments.format(folder, folder).split(), env=environment)
-        print(f"  $ rowmill models add {arguments.format('.', '.')}")
+        real = arguments.format(folder, folder, examples=EXAMPLES)
+        run(rowmill, "models", "add", *real.split(), env=environment)
+        print(f"  $ rowmill models add {arguments.format('.', '.', examples='examples')}")
 
 
 def score(url: str, file: Path, model: str, keep: str | None = None) -> pa.Table:

@@ -60,6 +60,15 @@ def examples(trained: Path) -> dict[str, Example]:
 
 
 @pytest.fixture(scope="session")
+def sentiment(trained: Path) -> Example:
+    """The example model on texts; its cleaning step is found where the training script found it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(EXAMPLES)
+        estimator = joblib.load(trained / "sentiment.joblib")
+    return Example(estimator, pd.read_csv(trained / "sentiment.sample.csv").drop(columns="sentiment"))
+
+
+@pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Stack]:
     """A stack that serves all example models; leases are short, so that faults are repaired soon."""
     settings = Settings(
@@ -91,6 +100,15 @@ def add_examples(settings: Settings, trained: Path) -> None:
                 labels=labels,
             )
         )
+    registry.add(
+        NewVersion(
+            name="sentiment",
+            file=trained / "sentiment.joblib",
+            sample=trained / "sentiment.sample.csv",
+            targets=("sentiment",),
+            code=EXAMPLES / "sentiment_cleaning.py",
+        )
+    )
     digits = ImageSpec(width=8, height=8, mode="L", high=16)
     registry.add(NewVersion(name="digits", file=trained / "digits.joblib", image=digits))
     database.dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,9 +12,11 @@ from typing import Any
 import joblib
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from examples.sentiment_cleaning import cleaned
 from models.images import decode_image
 from models.manifest import ImageSpec
 from tests.unit.models.making import added_file, table_of
@@ -52,6 +55,41 @@ def test_tables(tmp_path: Path, name: str, target: str, labels: Any) -> None:
         found = np.column_stack([answer[column].to_numpy() for column in answer.column_names[1:]])
         tolerance = 0 if name == "wine" else 1e-12
         assert np.allclose(found, estimator.predict_proba(given), rtol=0, atol=tolerance)
+
+
+def test_sentiment(tmp_path: Path) -> None:
+    said = run("train_sentiment.py", tmp_path / "out")
+    accuracy, on_average = map(float, re.findall(r"0\.\d+", said))
+    assert min(accuracy, on_average) > 0.65
+    texts = pd.read_csv(tmp_path / "out" / "sentiment.sample.csv")
+    assert texts["sentiment"].value_counts().tolist() == [100, 100, 100]
+    assert not texts["text"].duplicated().any()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(EXAMPLES)
+        estimator = joblib.load(tmp_path / "out" / "sentiment.joblib")
+    model = added_file(
+        tmp_path,
+        tmp_path / "out" / "sentiment.joblib",
+        sample=tmp_path / "out" / "sentiment.sample.csv",
+        targets=["sentiment"],
+        code=EXAMPLES / "sentiment_cleaning.py",
+    )
+    answer = model.score(pa.table({"text": texts["text"].tolist()}))
+    assert answer["prediction"].to_pylist() == estimator.predict(texts["text"]).tolist()
+    found = np.column_stack([answer[column].to_numpy() for column in answer.column_names[1:]])
+    assert np.array_equal(found, estimator.predict_proba(texts["text"]))
+
+
+@pytest.mark.parametrize(
+    ("text", "clean"),
+    [
+        ("Look: https://example.com/a?b=1 NOW!!!", "look now"),
+        ("@you_2 don\u2019t go, it isn't “good”… 😀", "dont go it isnt good 😀"),
+        ("Größe 12.5 \u2013 schön", "größe 12 5 schön"),
+    ],
+)
+def test_cleaning_leaves_words_and_emoji(text: str, clean: str) -> None:
+    assert [words.split() for words in cleaned([text])] == [clean.split()]
 
 
 def test_digits(tmp_path: Path) -> None:
