@@ -17,8 +17,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from base.database.tables import chunks, jobs, ticks, workers
 from base.files import ORPHAN_AGE_SECONDS
+from jobs.lifecycle.chunks import close_lost
 from jobs.lifecycle.ending import expire, input_folder, job_folder
-from jobs.lifecycle.guards import LEASE_OVER, close_attempt, fail_job, lease_is_over
+from jobs.lifecycle.guards import fail_job, holder_is_dead, lease_is_over
 from jobs.lifecycle.window import FINISH, PLAN, open_window, send_step, window_size
 from jobs.reading import count_live_workers
 from jobs.records import Chunk, Job
@@ -134,17 +135,21 @@ def end_overdue(stores: Stores) -> None:
 
 
 def recover_chunks(stores: Stores) -> None:
-    """Open chunks again whose worker fell silent; fail the job of one that was tried too often."""
+    """Open chunks again whose worker fell silent or is dead; fail the job of one that was tried too often."""
     settings = stores.settings
     with stores.database.writing() as connection:
         now = stores.database.now(connection)
+        running = chunks.c.status == ChunkStatus.RUNNING
         abandoned = and_(
-            chunks.c.status == ChunkStatus.RUNNING,
-            lease_is_over(chunks.c.lease_until, now, settings.lease_seconds),
+            running,
+            or_(
+                lease_is_over(chunks.c.lease_until, now, settings.lease_seconds),
+                holder_is_dead(connection, chunks.c.worker, running),
+            ),
             exists().where(jobs.c.id == chunks.c.job_id, jobs.c.status == JobStatus.SCORING),
         )
         for chunk in Chunk.from_rows(connection.execute(select(chunks).where(abandoned)).all()):
-            again = chunk.attempt < settings.max_attempts
+            again = chunk.attempt - chunk.excused < settings.max_attempts
             values = {
                 "status": ChunkStatus.PENDING if again else ChunkStatus.FAILED,
                 "lease_until": None,
@@ -154,15 +159,7 @@ def recover_chunks(stores: Stores) -> None:
             # the condition once more: on Postgres a late worker may have committed since it was read
             if connection.execute(update(chunks).where(this, abandoned).values(values)).rowcount != 1:
                 continue
-            close_attempt(
-                connection,
-                chunk.job_id,
-                chunk.index,
-                chunk.attempt,
-                now=now,
-                outcome="lost",
-                reason=LEASE_OVER,
-            )
+            close_lost(connection, chunk.job_id, chunk.index, chunk.attempt, now)
             if not again:
                 error = _lost_too_often(f"Chunk {chunk.index}", chunk.attempt)
                 fail_job(connection, chunk.job_id, now, error)
@@ -173,13 +170,19 @@ def recover_steps(stores: Stores) -> None:
     settings = stores.settings
     with stores.database.writing() as connection:
         now = stores.database.now(connection)
-        abandoned = and_(
+        held = and_(
             jobs.c.status.in_((JobStatus.PLANNING, JobStatus.FINISHING)),
             jobs.c.step_lease_until.is_not(None),
-            lease_is_over(jobs.c.step_lease_until, now, settings.lease_seconds),
+        )
+        abandoned = and_(
+            held,
+            or_(
+                lease_is_over(jobs.c.step_lease_until, now, settings.lease_seconds),
+                holder_is_dead(connection, jobs.c.step_worker, held),
+            ),
         )
         for job in Job.from_rows(connection.execute(select(jobs).where(abandoned)).all()):
-            if job.step_attempt < settings.max_attempts:
+            if job.step_attempt - job.step_excused < settings.max_attempts:
                 values = {"step_lease_until": None, "sent_at": None}
                 connection.execute(update(jobs).where(jobs.c.id == job.id, abandoned).values(values))
             else:
@@ -190,12 +193,13 @@ def recover_steps(stores: Stores) -> None:
 def end_exhausted(stores: Stores) -> None:
     """Fail jobs with waiting work that may not be tried again: the setting was lowered while they ran."""
     most = stores.settings.max_attempts
+    tries, step_tries = chunks.c.attempt - chunks.c.excused, jobs.c.step_attempt - jobs.c.step_excused
     used_up = exists().where(
-        chunks.c.job_id == jobs.c.id, chunks.c.status == ChunkStatus.PENDING, chunks.c.attempt >= most
+        chunks.c.job_id == jobs.c.id, chunks.c.status == ChunkStatus.PENDING, tries >= most
     )
     stuck = or_(
         and_(jobs.c.status == JobStatus.SCORING, used_up),
-        and_(jobs.c.status.in_(STEPS), jobs.c.step_lease_until.is_(None), jobs.c.step_attempt >= most),
+        and_(jobs.c.status.in_(STEPS), jobs.c.step_lease_until.is_(None), step_tries >= most),
     )
     with stores.database.writing() as connection:
         now = stores.database.now(connection)

@@ -17,7 +17,9 @@ from jobs.workshop import Workshop
 def finish_job(workshop: Workshop, job_id: str) -> None:
     """Join and publish one job, if it waits for it; the parts go once the result stands."""
     settings = workshop.settings
-    claim = steps.claim_finishing(workshop.database, job_id, settings.lease_seconds, settings.max_attempts)
+    claim = steps.claim_finishing(
+        workshop.database, job_id, settings.lease_seconds, settings.max_attempts, workshop.worker
+    )
     if claim is None:
         return
     with (

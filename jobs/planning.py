@@ -32,7 +32,9 @@ READ_SECONDS_PER_BYTE = 1 / 250e6
 def plan_job(workshop: Workshop, job_id: str) -> None:
     """Plan one job, if it waits for it, and send what comes next."""
     settings = workshop.settings
-    claim = steps.claim_planning(workshop.database, job_id, settings.lease_seconds, settings.max_attempts)
+    claim = steps.claim_planning(
+        workshop.database, job_id, settings.lease_seconds, settings.max_attempts, workshop.worker
+    )
     if claim is None:
         return
     status = None

@@ -86,6 +86,7 @@ class Job(Record):
     chunks_total: int | None
     chunks_done: int
     step_attempt: int
+    step_excused: int
     error: dict[str, Any] | None
     error_counts: dict[str, int]
     errors_preview: list[dict[str, Any]]
@@ -113,6 +114,7 @@ class Chunk(Record):
     stop: int
     status: str
     attempt: int
+    excused: int
     rows: int | None
     lines: int | None
     rows_failed: int | None
@@ -126,11 +128,17 @@ class Claim:
     job: Job
     input: Input
     chunk: Chunk
+    crashes: int  # attempts before this one that took their process with them, or ran out of memory
 
     @property
     def attempt(self) -> int:
         """Number of this attempt, from 1."""
         return self.chunk.attempt
+
+    @property
+    def excused(self) -> int:
+        """Attempts before this one that do not count towards the most allowed."""
+        return self.chunk.excused
 
 
 @dataclass(frozen=True)
@@ -144,3 +152,8 @@ class StepClaim:
     def attempt(self) -> int:
         """Number of this attempt, from 1."""
         return self.job.step_attempt
+
+    @property
+    def excused(self) -> int:
+        """Attempts before this one that do not count towards the most allowed."""
+        return self.job.step_excused

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +13,13 @@ from sklearn.ensemble import RandomForestClassifier
 from uuid6 import uuid7
 
 from base.database import Database
-from base.formats import InputColumn, InputShape, Span
+from base.formats import CsvOptions, InputColumn, InputShape, Span, sniff
 from jobs.lifecycle import chunks, steps
 from jobs.lifecycle.chunks import Committed, ScoredChunk
 from jobs.lifecycle.submission import Submission, accept
+from jobs.planning import plan_job
 from jobs.records import Claim, Job
+from jobs.workshop import Workshop
 
 LEASE_SECONDS = 60.0
 MAX_ATTEMPTS = 3
@@ -76,11 +80,38 @@ def planned_job(database: Database, chunk_count: int = 3, **changes: Any) -> Job
     return job
 
 
+def submitted(workshop: Workshop, data: bytes, model: str, rows_a_chunk: int, **options: Any) -> Job:
+    """A planned job on a real file; the model must have been added."""
+    made = submission()
+    path = workshop.files.path(made.input_file)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+    shape = sniff(path, CsvOptions(), max_decoded_bytes=1 << 30)
+    job = new_job(
+        workshop.database,
+        model_name=model,
+        input_id=made.input_id,
+        input_file=made.input_file,
+        input_shape=shape.to_json(),
+        options={**made.options, "chunk_rows": rows_a_chunk, **options},
+    )
+    plan_job(workshop, job.id)
+    return job
+
+
 def claim_chunk(database: Database, job: Job, index: int, worker: str = "w") -> Claim | None:
     """Try to take a chunk."""
     return chunks.claim(
         database, job.id, index, worker=worker, lease_seconds=LEASE_SECONDS, max_attempts=MAX_ATTEMPTS
     )
+
+
+def dead_process() -> str:
+    """The name of a process of this machine that has ended."""
+    say = "import base.processes as p; print(p.this_process())"
+    return subprocess.run(
+        [sys.executable, "-c", say], check=True, capture_output=True, text=True
+    ).stdout.strip()
 
 
 def scored(rows: int = 5, failed: int = 0) -> ScoredChunk:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 
 import structlog
@@ -11,6 +9,7 @@ from celery import signals
 from sqlalchemy.exc import SQLAlchemyError
 
 from base import logs
+from base.processes import this_process
 from base.settings import Settings
 from jobs.lifecycle.presence import gone, seen
 from jobs.workshop import Workshop
@@ -35,7 +34,7 @@ def _configure_logs(**_kwargs: object) -> None:
 @signals.worker_process_init.connect
 def _open(**_kwargs: object) -> None:
     keep_freed_memory()
-    shop = Workshop.open(Settings(), worker=f"{socket.gethostname()}:{os.getpid()}")
+    shop = Workshop.open(Settings(), worker=this_process())
     _current[:] = [shop]
     threading.Thread(target=_stay_seen, args=(shop,), name="presence", daemon=True).start()
 

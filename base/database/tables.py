@@ -98,6 +98,8 @@ jobs = Table(
     Column("chunks_done", Integer, nullable=False, server_default="0"),
     # the step that runs outside the chunks (planning, finishing) has a lease of its own
     Column("step_attempt", Integer, nullable=False, server_default="0"),
+    Column("step_excused", Integer, nullable=False, server_default="0"),  # of them, those that do not count
+    Column("step_worker", String(128)),
     Column("step_lease_until", Float(53)),
     Column("step_not_before", Float(53)),
     Column("sent_at", Float(53)),
@@ -126,6 +128,7 @@ chunks = Table(
     Column("stop", BigInteger, nullable=False),
     Column("status", String(16), nullable=False),
     Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("excused", Integer, nullable=False, server_default="0"),  # of them, those that do not count
     Column("sent_at", Float(53)),
     Column("claimed_at", Float(53)),
     Column("lease_until", Float(53)),

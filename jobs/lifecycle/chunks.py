@@ -5,18 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, insert, or_, select, update
 
 from base.database import Database
 from base.database.tables import attempts, chunks, inputs, jobs
 from jobs.errors import LostLease
-from jobs.lifecycle.guards import LEASE_OVER, close_attempt, fail_job, lease_is_over, move_job
+from jobs.lifecycle.guards import (
+    close_attempt,
+    fail_job,
+    holder_is_dead,
+    lease_is_over,
+    move_job,
+    step_opened,
+    why_lost,
+)
 from jobs.lifecycle.window import take_window
 from jobs.options import allowed_failures
 from jobs.records import Chunk, Claim, Input, Job
 from jobs.states import ChunkStatus, JobStatus
 
 PREVIEW_ERRORS = 20
+# How an attempt ends that takes its process with it, or the memory; and one that found no room on the disk.
+LOST, OUT_OF_MEMORY, NO_ROOM, FAILED = "lost", "out_of_memory", "no_room", "failed"
 
 
 @dataclass(frozen=True)
@@ -42,24 +52,21 @@ class Committed:
 def claim(
     database: Database, job_id: str, index: int, *, worker: str, lease_seconds: float, max_attempts: int
 ) -> Claim | None:
-    """Take the right to one attempt; None if the chunk is done, held by another, not due, or its job over."""
+    """Take the right to one attempt; None if the chunk is done, held by another, not due, or its job over.
+
+    A lease holds no longer than its holder lives, where that can be known.
+    """
     with database.writing() as connection:
         now = database.now(connection)
+        this = and_(chunks.c.job_id == job_id, chunks.c.index == index)
+        running = and_(this, chunks.c.status == ChunkStatus.RUNNING)
         due = and_(
             chunks.c.status == ChunkStatus.PENDING,
             or_(chunks.c.not_before.is_(None), chunks.c.not_before <= now),
         )
-        abandoned = and_(
-            chunks.c.status == ChunkStatus.RUNNING, lease_is_over(chunks.c.lease_until, now, lease_seconds)
-        )
+        abandoned = and_(running, lease_is_over(chunks.c.lease_until, now, lease_seconds))
         scoring = exists().where(jobs.c.id == job_id, jobs.c.status == JobStatus.SCORING)
-        free = and_(
-            chunks.c.job_id == job_id,
-            chunks.c.index == index,
-            chunks.c.attempt < max_attempts,
-            or_(due, abandoned),
-            scoring,
-        )
+        may = and_(this, chunks.c.attempt - chunks.c.excused < max_attempts, scoring)
         values = {
             "status": ChunkStatus.RUNNING,
             "attempt": chunks.c.attempt + 1,
@@ -67,23 +74,17 @@ def claim(
             "lease_until": now + lease_seconds,
             "worker": worker,
         }
-        row = connection.execute(update(chunks).where(free).values(values).returning(*chunks.c)).first()
-        if row is None:
-            return None
-        return _open_attempt(connection, Chunk.from_row(row), worker, now)
+        take = update(chunks).values(values).returning(*chunks.c)
+        row = connection.execute(take.where(may, or_(due, abandoned))).first()
+        if row is None:  # seldom: a message that came again, most likely because its reader was killed
+            orphaned = and_(running, holder_is_dead(connection, chunks.c.worker, running))
+            row = connection.execute(take.where(may, orphaned)).first()
+        return None if row is None else _open_attempt(connection, Chunk.from_row(row), worker, now)
 
 
 def _open_attempt(connection: Connection, chunk: Chunk, worker: str, now: float) -> Claim:
     if chunk.attempt > 1:
-        close_attempt(
-            connection,
-            chunk.job_id,
-            chunk.index,
-            chunk.attempt - 1,
-            now=now,
-            outcome="lost",
-            reason=LEASE_OVER,
-        )
+        close_lost(connection, chunk.job_id, chunk.index, chunk.attempt - 1, now)
     connection.execute(
         insert(attempts).values(
             job_id=chunk.job_id, index=chunk.index, attempt=chunk.attempt, worker=worker, started_at=now
@@ -91,7 +92,24 @@ def _open_attempt(connection: Connection, chunk: Chunk, worker: str, now: float)
     )
     job = Job.from_row(connection.execute(select(jobs).where(jobs.c.id == chunk.job_id)).one())
     input_row = connection.execute(select(inputs).where(inputs.c.id == job.input_id)).one()
-    return Claim(job=job, input=Input.from_row(input_row), chunk=chunk)
+    return Claim(job, Input.from_row(input_row), chunk, crashes=_crashes(connection, chunk))
+
+
+def close_lost(connection: Connection, job_id: str, index: int, attempt: int, now: float) -> None:
+    """Write into the history that an attempt lost its process, unless it said itself how it ended."""
+    this = and_(attempts.c.job_id == job_id, attempts.c.index == index, attempts.c.attempt == attempt)
+    worker = connection.execute(select(attempts.c.worker).where(this, attempts.c.ended_at.is_(None))).scalar()
+    if worker is not None:
+        reason = why_lost(worker)
+        close_attempt(connection, job_id, index, attempt, now=now, outcome=LOST, reason=reason)
+
+
+def _crashes(connection: Connection, chunk: Chunk) -> int:
+    if chunk.attempt == 1:
+        return 0
+    of_chunk = and_(attempts.c.job_id == chunk.job_id, attempts.c.index == chunk.index)
+    crashed = and_(of_chunk, attempts.c.outcome.in_((LOST, OUT_OF_MEMORY)))
+    return int(connection.execute(select(func.count()).where(crashed)).scalar_one())
 
 
 def renew(database: Database, held: Claim, lease_seconds: float) -> bool:
@@ -195,14 +213,17 @@ def _too_many_errors(job: Row[Any], preview: list[dict[str, Any]], last: bool) -
 
 
 def _open_finishing(connection: Connection, job: Row[Any], now: float) -> None:
-    values = {"rows_total": job.rows_done, "step_attempt": 0, "step_lease_until": None, "sent_at": now}
+    values = {"rows_total": job.rows_done, **step_opened(now)}
     move_job(connection, job.id, JobStatus.FINISHING, values)
 
 
-def release(database: Database, held: Claim, error: dict[str, Any], retry_at: float | None) -> None:
+def release(
+    database: Database, held: Claim, error: dict[str, Any], retry_at: float | None, outcome: str = FAILED
+) -> None:
     """Give a failed attempt back for another try at ``retry_at``, or fail the job if there is none.
 
-    An attempt that was overtaken decides nothing: whoever took over may succeed.
+    An attempt that found no room on the disk does not count towards the most allowed. One that was overtaken
+    decides nothing: whoever took over may succeed.
     """
     with database.writing() as connection:
         now = database.now(connection)
@@ -216,6 +237,7 @@ def release(database: Database, held: Claim, error: dict[str, Any], retry_at: fl
                 "lease_until": None,
                 "not_before": retry_at,
                 "sent_at": None,
+                "excused": held.excused + (outcome == NO_ROOM),
             }
             connection.execute(update(chunks).where(_held(held)).values(values))
         close_attempt(
@@ -224,7 +246,7 @@ def release(database: Database, held: Claim, error: dict[str, Any], retry_at: fl
             held.chunk.index,
             held.attempt,
             now=now,
-            outcome="failed",
+            outcome=outcome,
             reason=error["message"],
         )
 

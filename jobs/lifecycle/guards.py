@@ -5,18 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, or_, update
+from sqlalchemy import ColumnElement, Connection, and_, false, or_, select, update
 
 from base.database.tables import attempts, jobs
+from base.processes import has_ended
 from jobs.states import JobStatus, before
 
 REASON_LENGTH = 1000
-LEASE_OVER = "the lease ran out"
 
 
 def lease_is_over(column: Any, now: float, lease_seconds: float) -> ColumnElement[bool]:
     """Whether a lease ran out; one that ends later than a fresh one could came from a clock that jumped."""
     return or_(column.is_(None), column < now, column > now + lease_seconds)
+
+
+def holder_is_dead(connection: Connection, worker: Any, held: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether the process that holds a lease has ended, as far as this machine can know.
+
+    ``worker`` is the column that names holders, ``held`` chooses the leases that are asked about.
+    """
+    names = connection.execute(select(worker).where(held, worker.is_not(None)).distinct()).scalars()
+    dead = [name for name in names if has_ended(name)]
+    return worker.in_(dead) if dead else false()
+
+
+def why_lost(worker: str | None) -> str:
+    """The reason that the history gives for an attempt that never said how it ended."""
+    ended = worker is not None and has_ended(worker)
+    return f"its process {worker} ended" if ended else "the lease ran out"
 
 
 def move_job(
@@ -30,6 +46,17 @@ def move_job(
     allowed = and_(jobs.c.id == job_id, jobs.c.status.in_(before(target)), *conditions)
     changed = update(jobs).where(allowed).values(status=target, revision=jobs.c.revision + 1, **values)
     return connection.execute(changed).rowcount == 1
+
+
+def step_opened(now: float) -> dict[str, Any]:
+    """Values that open a job's next step to everybody, its message being about to go out."""
+    return {
+        "step_attempt": 0,
+        "step_excused": 0,
+        "step_lease_until": None,
+        "step_not_before": None,
+        "sent_at": now,
+    }
 
 
 def fail_job(

@@ -13,7 +13,7 @@ from base.database import Database
 from base.database.tables import chunks, inputs, jobs
 from base.formats import Span
 from jobs.errors import LostLease
-from jobs.lifecycle.guards import fail_job, lease_is_over, move_job
+from jobs.lifecycle.guards import fail_job, holder_is_dead, lease_is_over, move_job, step_opened
 from jobs.records import Input, Job, StepClaim
 from jobs.states import ChunkStatus, JobStatus
 
@@ -21,29 +21,35 @@ INSERT_BATCH = 1000
 
 
 def claim_planning(
-    database: Database, job_id: str, lease_seconds: float, max_attempts: int
+    database: Database, job_id: str, lease_seconds: float, max_attempts: int, worker: str | None = None
 ) -> StepClaim | None:
-    """Take the right to plan a job that waits for it, or whose planner fell silent."""
-    return _claim(database, job_id, (JobStatus.QUEUED, JobStatus.PLANNING), lease_seconds, max_attempts)
+    """Take the right to plan a job that waits for it, or whose planner fell silent or is dead."""
+    wanted = (JobStatus.QUEUED, JobStatus.PLANNING)
+    return _claim(database, job_id, wanted, lease_seconds, max_attempts, worker=worker)
 
 
 def claim_finishing(
-    database: Database, job_id: str, lease_seconds: float, max_attempts: int
+    database: Database, job_id: str, lease_seconds: float, max_attempts: int, worker: str | None = None
 ) -> StepClaim | None:
     """Take the right to join a job's parts."""
-    return _claim(database, job_id, (JobStatus.FINISHING,), lease_seconds, max_attempts)
+    return _claim(database, job_id, (JobStatus.FINISHING,), lease_seconds, max_attempts, worker=worker)
 
 
 def _claim(
-    database: Database, job_id: str, wanted: tuple[JobStatus, ...], lease_seconds: float, max_attempts: int
+    database: Database,
+    job_id: str,
+    wanted: tuple[JobStatus, ...],
+    lease_seconds: float,
+    max_attempts: int,
+    *,
+    worker: str | None,
 ) -> StepClaim | None:
     with database.writing() as connection:
         now = database.now(connection)
-        free = and_(
-            jobs.c.id == job_id,
-            jobs.c.status.in_(wanted),
-            jobs.c.step_attempt < max_attempts,
-            lease_is_over(jobs.c.step_lease_until, now, lease_seconds),
+        this = and_(jobs.c.id == job_id, jobs.c.status.in_(wanted))
+        may = and_(
+            this,
+            jobs.c.step_attempt - jobs.c.step_excused < max_attempts,
             or_(jobs.c.step_not_before.is_(None), jobs.c.step_not_before <= now),
         )
         status = JobStatus.PLANNING if JobStatus.QUEUED in wanted else wanted[0]
@@ -51,9 +57,15 @@ def _claim(
             "status": status,
             "step_attempt": jobs.c.step_attempt + 1,
             "step_lease_until": now + lease_seconds,
+            "step_worker": worker,
             "revision": jobs.c.revision + 1,
         }
-        row = connection.execute(update(jobs).where(free).values(values).returning(*jobs.c)).first()
+        take = update(jobs).values(values).returning(*jobs.c)
+        over = lease_is_over(jobs.c.step_lease_until, now, lease_seconds)
+        row = connection.execute(take.where(may, over)).first()
+        if row is None:
+            orphaned = holder_is_dead(connection, jobs.c.step_worker, this)
+            row = connection.execute(take.where(may, orphaned)).first()
         if row is None:
             return None
         job = Job.from_row(row)
@@ -69,14 +81,29 @@ def renew(database: Database, claim: StepClaim, lease_seconds: float) -> bool:
         return connection.execute(renewed).rowcount == 1
 
 
-def release(database: Database, claim: StepClaim, reason: dict[str, Any], retry_at: float | None) -> None:
-    """Give a failed step back for another try at ``retry_at``, or fail the job if there is none."""
+def release(
+    database: Database,
+    claim: StepClaim,
+    reason: dict[str, Any],
+    retry_at: float | None,
+    *,
+    excused: bool = False,
+) -> None:
+    """Give a failed step back for another try at ``retry_at``, or fail the job if there is none.
+
+    An attempt that is ``excused`` does not count towards the most allowed.
+    """
     with database.writing() as connection:
         now = database.now(connection)
         if retry_at is None:
             fail_job(connection, claim.job.id, now, reason, _held(claim))
             return
-        values = {"step_lease_until": None, "step_not_before": retry_at, "sent_at": None}
+        values = {
+            "step_lease_until": None,
+            "step_not_before": retry_at,
+            "sent_at": None,
+            "step_excused": claim.excused + excused,
+        }
         connection.execute(update(jobs).where(_held(claim)).values(values))
 
 
@@ -101,7 +128,7 @@ def planned(database: Database, claim: StepClaim, spans: Iterable[Span], prepare
         connection.execute(delete(chunks).where(chunks.c.job_id == claim.job.id))
         total = _insert_chunks(connection, claim.job.id, spans)
         target = JobStatus.SCORING if total else JobStatus.FINISHING
-        values: dict[str, Any] = {"chunks_total": total, "started_at": now, **_step_over(now)}
+        values: dict[str, Any] = {"chunks_total": total, "started_at": now, **step_opened(now)}
         if not total or prepared.rows is not None:
             values["rows_total"] = prepared.rows or 0
         if prepared.notes:
@@ -153,8 +180,3 @@ def _held(claim: StepClaim) -> ColumnElement[bool]:
     return and_(
         jobs.c.id == claim.job.id, jobs.c.status == claim.job.status, jobs.c.step_attempt == claim.attempt
     )
-
-
-def _step_over(now: float) -> dict[str, Any]:
-    """Values that open the next step to everybody; ``sent_at`` says that its message is about to go out."""
-    return {"step_attempt": 0, "step_lease_until": None, "step_not_before": None, "sent_at": now}

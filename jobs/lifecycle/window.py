@@ -20,10 +20,14 @@ def window_size(live_workers: int) -> int:
 
 
 def take_window(connection: Connection, job_id: str, window: int, now: float) -> list[int]:
-    """Mark as sent, and return, the pending chunks of a job that fit its window; lowest numbers first."""
+    """Mark as sent, and return, the pending chunks of a job that fit its window; lowest numbers first.
+
+    Chunks that wait for room on the disk keep their places, or all others would be tried in vain, too.
+    """
+    waits_for_room = and_(chunks.c.excused > 0, chunks.c.not_before > now)
     out = or_(
         chunks.c.status == ChunkStatus.RUNNING,
-        and_(chunks.c.status == ChunkStatus.PENDING, chunks.c.sent_at.is_not(None)),
+        and_(chunks.c.status == ChunkStatus.PENDING, or_(chunks.c.sent_at.is_not(None), waits_for_room)),
     )
     under_way = connection.execute(select(func.count()).where(chunks.c.job_id == job_id, out)).scalar_one()
     if under_way >= window:

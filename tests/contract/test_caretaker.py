@@ -12,12 +12,22 @@ from sqlalchemy import select, text, update
 
 from base.database import Database
 from base.database.tables import chunks, jobs
+from base.processes import this_process
 from jobs import reading
 from jobs.caretaker import Caretaker, recover_chunks, send_due
 from jobs.lifecycle import steps
 from jobs.lifecycle.window import open_window
 from jobs.workshop import Workshop
-from tests.builders import LEASE_SECONDS, MAX_ATTEMPTS, OWNER, claim_chunk, commit_chunk, new_job, planned_job
+from tests.builders import (
+    LEASE_SECONDS,
+    MAX_ATTEMPTS,
+    OWNER,
+    claim_chunk,
+    commit_chunk,
+    dead_process,
+    new_job,
+    planned_job,
+)
 from tests.conftest import Clock
 from tests.waiting import wait_until
 
@@ -138,6 +148,20 @@ def test_a_silent_worker_loses_its_chunk(workshop: Workshop, clock: Clock) -> No
     caretaker.tick()
     assert reading.list_chunks(workshop.database, job.id)[0].status == "pending"
     assert queue(workshop) == 1
+
+
+def test_a_dead_workers_chunk_and_step_do_not_wait_for_their_leases(workshop: Workshop, clock: Clock) -> None:
+    caretaker = Caretaker(workshop)
+    job, waiting = planned_job(workshop.database, chunk_count=2), new_job(workshop.database)
+    assert claim_chunk(workshop.database, job, 0, worker=dead_process())
+    assert claim_chunk(workshop.database, job, 1, worker=this_process())
+    assert steps.claim_planning(workshop.database, waiting.id, LEASE_SECONDS, MAX_ATTEMPTS, dead_process())
+    caretaker.tick()
+    assert [chunk.status for chunk in reading.list_chunks(workshop.database, job.id)] == [
+        "pending",
+        "running",
+    ]
+    assert queue(workshop) == 2  # the chunk and the plan
 
 
 def test_a_late_commit_beats_the_caretaker(workshop: Workshop, clock: Clock) -> None:

@@ -9,10 +9,12 @@ from sqlalchemy import select
 
 from base.database import Database
 from base.database.tables import attempts
+from base.processes import this_process
 from jobs import reading
 from jobs.errors import LostLease, Problem
 from jobs.lifecycle import chunks, ending, steps
 from jobs.lifecycle.submission import accept
+from jobs.lifecycle.window import take_window
 from jobs.states import JobStatus
 from tests.builders import (
     LEASE_SECONDS,
@@ -20,6 +22,7 @@ from tests.builders import (
     OWNER,
     claim_chunk,
     commit_chunk,
+    dead_process,
     new_job,
     planned_job,
     scored,
@@ -106,6 +109,53 @@ def test_a_lease_from_a_clock_that_jumped_counts_as_over(database: Database, clo
     assert claim_chunk(database, job, 0) is not None
     clock.advance(-10 * LEASE_SECONDS)
     assert claim_chunk(database, job, 0) is not None
+
+
+def test_a_dead_holder_holds_nothing(database: Database, clock: Clock) -> None:
+    job, waiting = planned_job(database), new_job(database)
+    alive, dead = this_process(), dead_process()
+    assert claim_chunk(database, job, 0, worker=alive)
+    assert claim_chunk(database, job, 1, worker=dead)
+    assert claim_chunk(database, job, 0) is None
+    again = claim_chunk(database, job, 1)
+    assert again is not None
+    assert (again.attempt, again.crashes) == (2, 1)
+    with database.reading() as connection:
+        query = select(attempts.c.outcome, attempts.c.reason).where(attempts.c.index == 1)
+        outcome, reason = connection.execute(query.order_by(attempts.c.attempt)).first() or ("", "")
+    assert (outcome, reason) == ("lost", f"its process {dead} ended")
+    assert steps.claim_planning(database, waiting.id, LEASE_SECONDS, MAX_ATTEMPTS, dead)
+    second = steps.claim_planning(database, waiting.id, LEASE_SECONDS, MAX_ATTEMPTS, alive)
+    assert second is not None
+    assert second.attempt == 2
+    assert steps.claim_planning(database, waiting.id, LEASE_SECONDS, MAX_ATTEMPTS) is None
+
+
+def test_a_full_disk_burns_no_attempt(database: Database, clock: Clock) -> None:
+    job = planned_job(database, chunk_count=20)
+    error = {"code": "attempt_failed", "message": "no space left"}
+    for _ in range(3 * MAX_ATTEMPTS):
+        claim = claim_chunk(database, job, 0)
+        assert claim is not None
+        chunks.release(database, claim, error, clock.now + 60, chunks.NO_ROOM)
+        clock.advance(60)
+    for number in range(MAX_ATTEMPTS):
+        claim = claim_chunk(database, job, 0)
+        assert claim is not None
+        assert (claim.attempt, claim.crashes) == (3 * MAX_ATTEMPTS + number + 1, 0)
+        chunks.release(database, claim, error, clock.now)
+    assert claim_chunk(database, job, 0) is None
+
+
+def test_chunks_that_wait_for_room_keep_their_places_in_the_window(database: Database, clock: Clock) -> None:
+    job = planned_job(database, chunk_count=20)
+    for index in range(4):
+        claim = claim_chunk(database, job, index)
+        assert claim is not None
+        chunks.release(database, claim, {"code": "", "message": ""}, clock.now + 60, chunks.NO_ROOM)
+    with database.writing() as connection:
+        assert take_window(connection, job.id, 4, clock.now) == []
+        assert take_window(connection, job.id, 4, clock.now + 60) == [0, 1, 2, 3]
 
 
 def test_a_committed_chunk_is_never_claimed_again(database: Database, clock: Clock) -> None:
