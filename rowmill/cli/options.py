@@ -22,12 +22,10 @@ def seconds(text: str) -> float:
 
 
 def input_file(text: str) -> Path:
-    """A path that can be read, or `-` as it is."""
+    """A path that there is, or `-` as it is."""
     path = Path(text)
     if text != "-" and not path.exists():
         raise typer.BadParameter(f"{text} does not exist")
-    if text != "-" and path.is_dir():
-        raise typer.BadParameter(f"{text} is a folder, not a file")
     return path
 
 
@@ -36,8 +34,8 @@ File = Annotated[
     typer.Argument(
         parser=input_file,
         metavar="FILE",
-        help="File to score: CSV, JSON Lines, Parquet, plain, gzip or zstd, or a zip or tar of images; "
-        "- reads stdin.",
+        help="File to score: CSV, JSON Lines, Parquet, plain, gzip or zstd, a zip or tar of images, or a "
+        "folder of images; - reads stdin.",
     ),
 ]
 JobId = Annotated[str, typer.Argument(help="Id of the job.", metavar="JOB")]

@@ -1,4 +1,4 @@
-"""`rowmill score` and `rowmill submit`: the commands that send a file."""
+"""`rowmill score` and `rowmill submit`: the commands that send a file or a folder of images."""
 
 from __future__ import annotations
 
@@ -45,11 +45,13 @@ def score(
     no_header: options.NoHeader = False,
     null_values: options.NullValues = None,
 ) -> None:
-    """Score a file: submit it, show the progress, download the result.
+    """Score a file or a folder of images: submit it, show the progress, download the result.
 
-    The result has one row for each row of the file, in the same order. Ctrl-C ends the waiting, not the job.
+    The result has one row for each row of the file or image, in the same order. Ctrl-C ends the waiting, not
+    the job.
     """
-    target = targets.choose(output, format_name, None if str(file) == "-" else file.name)
+    called = file.resolve().name if file.is_dir() else file.name  # a folder may be "."
+    target = targets.choose(output, format_name, None if str(file) == "-" else called)
     if as_json and target.path is None:
         raise typer.BadParameter(
             "the result goes to stdout already; name a file with -o", param_hint="--json"
@@ -102,7 +104,7 @@ def submit(
     no_header: options.NoHeader = False,
     null_values: options.NullValues = None,
 ) -> None:
-    """Submit a file and print the id of its job, without waiting for it."""
+    """Submit a file or a folder of images and print the id of its job, without waiting for it."""
     chosen = _job_options(
         name=name,
         tags=tags,

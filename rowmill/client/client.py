@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -52,7 +54,7 @@ class Client:
         timeout: float | None = None,
         **options: Unpack[JobOptions],
     ) -> pd.DataFrame:
-        """Score a file or a DataFrame and return the result: one row for each input row, in order.
+        """Score a file, images or a DataFrame and return the result: one row for each input row, in order.
 
         A DataFrame's index is the result's index too. Bad rows have their code under `error`, no prediction.
         Raises what `submit` and `Job.wait` raise.
@@ -72,10 +74,12 @@ class Client:
         progress: Progress | None = None,
         **options: Unpack[JobOptions],
     ) -> Job:
-        """Send a file (streamed), an open binary file or a DataFrame; return its job without waiting for it.
+        """Send a file, an open binary file, a DataFrame or images; return the job without waiting for it.
 
-        No `model` means the server's default one. `progress` is called with the bytes sent and their total
-        (None: unknown). Raises ApiError when the server refuses the input, ConnectError without a server.
+        Files are streamed. A folder means each file in it and below, sorted by name, without those whose
+        names begin with a dot; a list of paths is scored in its order. No `model` means the server's default
+        one. `progress` is called with the bytes sent and their total (None: unknown). Raises ApiError when the
+        server refuses the input, ConnectError without a server, OSError for files that cannot be read.
         """
         with opened(data, progress) as upload:
             # one key for all tries: a submission whose answer got lost is not run twice
@@ -111,12 +115,24 @@ class Client:
         models: list[dict[str, Any]] = self._transport.json("GET", "/models")["models"]
         return models
 
-    def predict(self, rows: Mapping[str, Any] | Sequence[Any], model: str | None = None) -> dict[str, Any]:
-        """Score one record (a mapping, or values in column order) or a sequence of records, at once."""
-        one = isinstance(rows, Mapping) or not any(isinstance(row, Mapping | list | tuple) for row in rows)
-        body = {"model": model} if model else {}
-        # scoring a record changes nothing on the server, so it may be asked again
+    def predict(
+        self, rows: Mapping[str, Any] | Sequence[Any] | os.PathLike[str], model: str | None = None
+    ) -> dict[str, Any]:
+        """Score at once: a record (a mapping, or values in column order), a sequence of records, or an image.
+
+        An image is its file's bytes, or the path of it.
+        """
+        # scoring changes nothing on the server, so it may be asked again
         answer: dict[str, Any] = self._transport.json(
-            "POST", "/predict", json={**body, "features" if one else "instances": rows}, repeat=True
+            "POST", "/predict", **_prediction_request(rows, model), repeat=True
         )
         return answer
+
+
+def _prediction_request(rows: Any, model: str | None) -> dict[str, Any]:
+    if isinstance(rows, bytes | os.PathLike):
+        image = rows if isinstance(rows, bytes) else Path(rows).read_bytes()
+        return {"files": {"image": ("image", image)}, "params": as_query({"model": model})}
+    one = isinstance(rows, Mapping) or not any(isinstance(row, Mapping | list | tuple) for row in rows)
+    body = {"model": model} if model else {}
+    return {"json": {**body, "features" if one else "instances": rows}}

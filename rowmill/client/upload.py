@@ -1,20 +1,22 @@
-"""What can be submitted (a path, an open binary file, a DataFrame) as one thing: a body sent in blocks."""
+"""What can be submitted (a file, a folder or list of images, a DataFrame) as one thing: a body in blocks."""
 
 from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeGuard, cast
 from urllib.parse import quote
 
+from rowmill.client.image_set import ImageFile, in_folder, of_paths, tar_blocks, tar_size_bytes
+
 if TYPE_CHECKING:
     import pandas as pd
 
-    Source = str | os.PathLike[str] | BinaryIO | pd.DataFrame
+    Source = str | os.PathLike[str] | BinaryIO | pd.DataFrame | Sequence[str | os.PathLike[str]]
 
 BLOCK_BYTES = 1 << 20
 
@@ -41,15 +43,18 @@ class Upload:
 
 
 def is_frame(source: Source) -> TypeGuard[pd.DataFrame]:
-    """Whether the source is neither a path nor an open file, and so can only be a DataFrame."""
-    return not (isinstance(source, str | os.PathLike) or hasattr(source, "read"))
+    """Whether the source is no path, no list of paths and no open file, and so can only be a DataFrame."""
+    return not (isinstance(source, str | os.PathLike | list | tuple) or hasattr(source, "read"))
 
 
 @contextmanager
 def opened(source: Source, progress: Progress | None) -> Iterator[Upload]:
     """The upload of a source; `progress` is called with the bytes sent and their total (None: unknown)."""
     if isinstance(source, str | os.PathLike):
-        yield _of_path(Path(source), Path(source).name, progress)
+        path = Path(source)
+        yield _of_folder(path, progress) if path.is_dir() else _of_path(path, path.name, progress)
+    elif isinstance(source, list | tuple):
+        yield _of_files(of_paths(source), "images.tar", progress)
     elif not is_frame(source):
         yield _of_stream(cast(BinaryIO, source), progress)
     else:
@@ -72,13 +77,26 @@ def _of_path(path: Path, name: str | None, progress: Progress | None) -> Upload:
     return Upload(blocks, name, size, repeatable=True)
 
 
+def _of_folder(folder: Path, progress: Progress | None) -> Upload:
+    return _of_files(in_folder(folder), f"{folder.resolve().name}.tar", progress)
+
+
+def _of_files(files: Sequence[ImageFile], name: str, progress: Progress | None) -> Upload:
+    size = tar_size_bytes(files)
+    return Upload(lambda: _reported(tar_blocks(files), size, progress), name, size, repeatable=True)
+
+
 def _of_stream(stream: BinaryIO, progress: Progress | None) -> Upload:
     return Upload(lambda: _blocks(stream, None, progress), None, None, repeatable=False)
 
 
 def _blocks(file: BinaryIO, size: int | None, progress: Progress | None) -> Iterator[bytes]:
+    return _reported(iter(lambda: file.read(BLOCK_BYTES), b""), size, progress)
+
+
+def _reported(blocks: Iterator[bytes], size: int | None, progress: Progress | None) -> Iterator[bytes]:
     sent = 0
-    while block := file.read(BLOCK_BYTES):
+    for block in blocks:
         yield block
         sent += len(block)
         if progress:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,6 +70,24 @@ def test_score_reads_stdin_and_writes_stdout(server: TalkingServer) -> None:
     ended = run("score", "-", "-o", "-", "--format", "csv", stdin=b"a\n1\n")
     assert (ended.exit_code, ended.stdout) == (0, "prediction\n1\n")
     assert server.seen[0].body == b"a\n1\n"
+
+
+def test_a_folder_is_sent_as_an_archive_and_names_the_result(server: TalkingServer) -> None:
+    Path("photos/cats").mkdir(parents=True)
+    Path("photos/cats/1.png").write_bytes(b"x")
+    Path("photos/.hidden").write_bytes(b"x")
+    assert run("score", "photos/", "-m", "shapes").exit_code == 0
+    assert Path("photos.scored.parquet").read_bytes() == b"PAR1"
+    with tarfile.open(fileobj=io.BytesIO(server.seen[0].body)) as tar:
+        assert tar.getnames() == ["cats/1.png"]
+    assert server.seen[0].headers["content-disposition"].endswith("photos.tar")
+
+
+def test_an_empty_folder_is_one_line(server: TalkingServer) -> None:
+    Path("empty").mkdir()
+    ended = run("submit", "empty")
+    assert (ended.exit_code, ended.stderr) == (1, "rowmill: there is no file in the folder empty\n")
+    assert not server.seen
 
 
 def test_the_extension_chooses_the_format(server: TalkingServer) -> None:

@@ -92,9 +92,10 @@ def test_an_open_file_is_sent_without_knowing_its_length(client: Client, server:
 
 
 def test_anything_else_is_a_type_error(client: Client, server: TalkingServer) -> None:
-    unsuitable: Any = [[1, 2]]
-    with pytest.raises(TypeError, match="pandas DataFrame, not list"):
-        client.submit(unsuitable)
+    unsuitable: tuple[Any, ...] = ({1, 2}, [[1, 2]])
+    for source, what in zip(unsuitable, ("pandas DataFrame, not set", "in the list, not list"), strict=True):
+        with pytest.raises(TypeError, match=what):
+            client.submit(source)
     assert not server.seen
 
 
