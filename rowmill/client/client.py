@@ -78,8 +78,8 @@ class Client:
 
         Files are streamed. A folder means each file in it and below, sorted by name, without those whose
         names begin with a dot; a list of paths is scored in its order. No `model` means the server's default
-        one. `progress` is called with the bytes sent and their total (None: unknown). Raises ApiError when the
-        server refuses the input, ConnectError without a server, OSError for files that cannot be read.
+        one. `progress` is called with the bytes sent and their total (None: unknown). Raises ApiError when
+        the server refuses the input, ConnectError without a server, OSError for files that cannot be read.
         """
         with opened(data, progress) as upload:
             # one key for all tries: a submission whose answer got lost is not run twice

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from rowmill.stack import Stack
 from tests.waiting import wait_until
 
 
@@ -20,6 +22,12 @@ def curl(*arguments: str | Path) -> tuple[int, Any]:
     done = subprocess.run(command, capture_output=True, check=True, timeout=60)
     body, _, status = done.stdout.decode().rpartition("\n")
     return int(status), json.loads(body) if body.strip() else None
+
+
+def api_memory(stack: Stack) -> int:
+    """Bytes that the API's processes hold for themselves."""
+    master = psutil.Process(stack.pids["api"])
+    return sum(process.memory_full_info().uss for process in [master, *master.children()])
 
 
 def submit(url: str, body: bytes, **options: object) -> httpx.Response:

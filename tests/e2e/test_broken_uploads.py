@@ -15,6 +15,11 @@ from tests.e2e.conftest import Example
 from tests.e2e.serving import wait
 from tests.e2e.test_submitting import stored
 
+PICTURE = (
+    b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n\x89PNG\r\n\x1a\n'
+    + bytes(99)
+)
+
 
 @pytest.fixture
 def wine_csv(examples: dict[str, Example]) -> bytes:
@@ -33,7 +38,7 @@ def send(url: str, headers: str, body: bytes) -> tuple[int, dict[str, Any]]:
     return int(head.split()[1]), json.loads(content)
 
 
-@pytest.mark.parametrize("how", ["length", "chunk", "end mark", "no chunk", "form"])
+@pytest.mark.parametrize("how", ["length", "chunk", "end mark", "no chunk", "form", "form of images"])
 def test_half_a_body_is_no_file(stack: Stack, wine_csv: bytes, how: str) -> None:
     size, half = len(wine_csv), wine_csv[: len(wine_csv) // 2]
     chunked = "Transfer-Encoding: chunked"
@@ -44,6 +49,10 @@ def test_half_a_body_is_no_file(stack: Stack, wine_csv: bytes, how: str) -> None
         "end mark": (chunked, f"{size:x}\r\n".encode() + wine_csv + b"\r\n"),
         "no chunk": (chunked, b"zz\r\n" + wine_csv),
         "form": (f"Content-Length: {size}\r\nContent-Type: multipart/form-data; boundary=x", part),
+        "form of images": (
+            f"Content-Length: {size}\r\nContent-Type: multipart/form-data; boundary=x",
+            PICTURE + b"\r\n" + PICTURE + b"\r\n" + PICTURE[:-20],
+        ),
     }[how]
     before = stored(stack)
     status, problem = send(stack.url, headers, body)

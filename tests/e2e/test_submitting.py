@@ -6,12 +6,11 @@ import json
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from rowmill.stack import Stack
 from tests.e2e.conftest import Example
-from tests.e2e.serving import curl, errors, result, score, submit, wait
+from tests.e2e.serving import api_memory, curl, errors, result, score, submit, wait
 
 
 @pytest.fixture
@@ -163,17 +162,13 @@ def test_lineage_stands_in_the_file(url: str) -> None:
 
 @pytest.mark.parametrize("form", [False, True])
 def test_an_upload_is_not_held_in_memory(stack: Stack, tmp_path: Path, form: bool) -> None:
-    def api_memory() -> int:
-        master = psutil.Process(stack.pids["api"])
-        return sum(process.memory_full_info().uss for process in [master, *master.children()])
-
     path = tmp_path / "large.csv"
     path.write_text(HEADER + ROW * (45_000_000 // len(ROW)))
     for _ in range(12):  # both processes have loaded what a submission needs
         submit(stack.url, (HEADER + ROW).encode(), model="wine")
-    before = api_memory()
+    before = api_memory(stack)
     how = ("-F", f"file=@{path}") if form else ("-T", path)
     status, job = curl(*how, f"{stack.url}/jobs?model=wine")
     assert status == 202
-    assert api_memory() - before < 15_000_000
+    assert api_memory(stack) - before < 15_000_000
     httpx.delete(f"{stack.url}/jobs/{job['id']}")
