@@ -46,6 +46,7 @@ ADD = (
     "sentiment {0}/sentiment.joblib --sample {0}/sentiment.sample.csv --target sentiment"
     " --code {examples}/sentiment_cleaning.py",
     "digits {0}/digits.joblib --image 8x8 --mode L --scale 0..16",
+    "shapes {0}/shapes.joblib --image 24x24 --mode L --resize bilinear --scale 0..1",
 )
 COMPARED_ROWS = 1000
 RIGHT_DIGITS = 0.97

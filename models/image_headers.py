@@ -39,6 +39,10 @@ _MAGICS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"II+\0", TiffImageFile),
     (b"MM\0+", TiffImageFile),
 )
+# JPEG's markers; those without a length are stuffing, fill bytes, restarts, start and end.
+_SCAN, _BASELINE = 0xDA, 0xC0
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_WITHOUT_LENGTH = frozenset((0x00, 0x01, *range(0xD0, 0xDA), 0xFF))
 _TILE_WIDTH, _TILE_LENGTH, _ORIENTATION = 322, 323, 274
 
 
@@ -51,7 +55,7 @@ def reader(data: bytes) -> type[ImageFile] | None:
 
 def check_before_opening(kind: type[ImageFile], data: bytes) -> None:
     """Raise BadImage for a JPEG that is made to take hours."""
-    if kind is JpegImageFile and (data.count(b"\xff\xda") > MAX_SCANS or _has_many_segments(data)):
+    if kind is JpegImageFile and _is_endless(data):
         raise BadImage(
             "image_too_large",
             f"The JPEG has more than {MAX_SEGMENTS} segments or {MAX_SCANS} scans; save it again.",
@@ -77,12 +81,23 @@ def too_large(what: str) -> BadImage:
     )
 
 
-def _has_many_segments(data: bytes) -> bool:
-    """Whether there are more than MAX_SEGMENTS in front of the pixels; what is no segment ends the count."""
-    at = 2
+def _is_endless(data: bytes) -> bool:
+    """Whether a JPEG has more than MAX_SEGMENTS in front of its pixels, or more than MAX_SCANS over them."""
+    at, components, progressive = 2, 0, False
     for _ in range(MAX_SEGMENTS):
-        if data[at : at + 1] != b"\xff" or data[at + 1 : at + 2] == b"\xda" or len(data) < at + 4:
+        at = data.find(b"\xff", at)  # as Pillow does, past what is no marker
+        if at < 0 or len(data) < at + 10:
             return False
+        marker = data[at + 1]
+        if marker in _WITHOUT_LENGTH:
+            at += 1
+            continue
+        if marker == _SCAN:
+            # counting takes time; a first scan of all there is is the only one
+            single = data[at + 4] == components and not progressive
+            return not single and data.count(bytes((0xFF, _SCAN))) > MAX_SCANS
+        if marker in _FRAMES:
+            components, progressive = data[at + 9], marker != _BASELINE
         at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
     return True
 

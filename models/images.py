@@ -34,6 +34,9 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+# Enough for the filter to work on, as in Pillow's thumbnails.
+DRAFT_GAP = 2
+
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262
 _WHITE_IS_ZERO = 0
 _FROM_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
@@ -109,11 +112,11 @@ def _upright(image: ImageFile, spec: ImageSpec) -> Image.Image:
 
 
 def _draft(image: JpegImageFile, spec: ImageSpec) -> None:
-    """Have the JPEG decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that is no smaller than the spec's size."""
+    """Have the JPEG decoded at the smallest of 1/1, 1/2, 1/4, 1/8 that is DRAFT_GAP times the spec's size."""
     if spec.width is not None and spec.height is not None:
+        width, height = spec.width * DRAFT_GAP, spec.height * DRAFT_GAP
         sideways = orientation(image.info.get("exif", b"")) >= 5
-        size = (spec.height, spec.width) if sideways else (spec.width, spec.height)
-        image.draft(spec.mode, size)
+        image.draft(spec.mode, (height, width) if sideways else (width, height))
 
 
 def _in_mode(image: Image.Image, spec: ImageSpec) -> Image.Image:

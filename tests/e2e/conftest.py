@@ -111,6 +111,8 @@ def add_examples(settings: Settings, trained: Path) -> None:
     )
     digits = ImageSpec(width=8, height=8, mode="L", high=16)
     registry.add(NewVersion(name="digits", file=trained / "digits.joblib", image=digits))
+    shapes = ImageSpec(width=24, height=24, mode="L", resize="bilinear", high=1)
+    registry.add(NewVersion(name="shapes", file=trained / "shapes.joblib", image=shapes))
     database.dispose()
 
 

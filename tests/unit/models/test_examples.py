@@ -103,6 +103,29 @@ def test_digits(tmp_path: Path) -> None:
     assert model.score(pixels)["prediction"].to_pylist() == expected.tolist()
 
 
+def test_shapes(tmp_path: Path) -> None:
+    assert "shapes: accuracy 1.000 on 90" in run("train_shapes.py", tmp_path)
+    spec = ImageSpec(width=24, height=24, mode="L", resize="bilinear", high=1)
+    with zipfile.ZipFile(tmp_path / "shapes.zip") as archive:
+        names = archive.namelist()
+        pixels = np.array([decode_image(archive.read(name), spec) for name in names])
+    assert {name.rsplit(".")[-1] for name in names} == {"jpg", "png"}
+    model = added_file(tmp_path, tmp_path / "shapes.joblib", image=spec)
+    expected = joblib.load(tmp_path / "shapes.joblib").predict(pixels)
+    assert model.score(pixels)["prediction"].to_pylist() == expected.tolist()
+
+
+def test_shapes_of_a_folder_of_ones_own(tmp_path: Path) -> None:
+    run("train_shapes.py", tmp_path / "first")
+    own = tmp_path / "own"
+    own.mkdir()
+    for name in ("circle", "square"):
+        (tmp_path / "first" / "shapes" / name).rename(own / name)
+    (own / "circle" / "notes.txt").write_text("no picture")
+    assert "shapes: accuracy" in run("train_shapes.py", tmp_path / "second", own)
+    assert joblib.load(tmp_path / "second" / "shapes.joblib").classes_.tolist() == ["circle", "square"]
+
+
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_make_data_gives_the_same_rows_every_time(tmp_path: Path, suffix: str) -> None:
     sample = tmp_path / "sample.csv"

@@ -151,12 +151,25 @@ def test_the_tiles_of_a_tiff_are_bounded_too() -> None:
     assert "tiles of 65536 x 32768" in refused.message
 
 
-@pytest.mark.parametrize(
-    "middle", [b"\xff\xe1\x00\x09Exif\0\0x" * (MAX_SEGMENTS + 1), b"\xff\xda\x00\x02" * (MAX_SCANS + 1)]
-)
-def test_a_jpeg_of_endless_segments_or_scans_is_not_decoded(middle: bytes) -> None:
+JFIF = 20  # the bytes of the start and the first segment
+SEGMENTS = b"\xff\xe1\x00\x09Exif\0\0x" * (MAX_SEGMENTS + 1)
+
+
+@pytest.mark.parametrize("middle", [SEGMENTS, b"\xff" * 9 + SEGMENTS, b"junk" + SEGMENTS, b"\xff" * 5000])
+def test_a_jpeg_of_endless_segments_is_not_decoded(middle: bytes) -> None:
     data = encoded(noise(5, 4), "JPEG")
-    assert bad(data[:2] + middle + data[2:]).code == "image_too_large"
+    assert bad(data[:JFIF] + middle + data[JFIF:]).code == "image_too_large"
+
+
+@pytest.mark.parametrize("before", [b"", b"\xff\xff\xff", b"junk"])
+def test_a_jpeg_of_endless_scans_is_not_decoded(before: bytes) -> None:
+    data = encoded(noise(64, 64), "JPEG", progressive=True)
+    last = data.rindex(b"\xff\xda")
+    scan = data[last:-2]
+    many = data[:JFIF] + before + data[JFIF:-2] + scan * MAX_SCANS + data[-2:]
+    assert bad(many).code == "image_too_large"
+    few = data[:JFIF] + before + data[JFIF:-2] + scan * 5 + data[-2:]
+    assert decode_image(few, SPEC).shape == SPEC.shape
 
 
 def test_an_ordinary_progressive_jpeg_with_a_large_profile_is_no_bomb() -> None:
