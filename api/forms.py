@@ -37,7 +37,7 @@ def read_form(boundary: str, read: Callable[[int], bytes], take: Take) -> dict[s
     """
     if not boundary:
         raise Problem("bad_multipart", "The form has no boundary in its Content-Type; let the client set it.")
-    fields, files = defaultdict[str, list[str]](list), 0
+    fields, files, left = defaultdict[str, list[str]](list), 0, MAX_FIELD_BYTES
     events = _events(boundary, read)
     for event in events:
         if isinstance(event, File | Field):
@@ -48,7 +48,9 @@ def read_form(boundary: str, read: Callable[[int], bytes], take: Take) -> dict[s
                 files += 1
             else:
                 _check_field(name, sum(map(len, fields.values())))
-                fields[name].append(_text(_blocks(events)))
+                text = _text(_blocks(events), left)
+                left -= len(text)
+                fields[name].append(text.decode("utf-8", "replace"))
     if not files:
         raise Problem("bad_multipart", f"The form has no file. {ADVICE}.")
     return {name: ",".join(values) for name, values in fields.items()}
@@ -89,6 +91,11 @@ def _told() -> Iterator[None]:
     """What the decoder does not like becomes a refusal."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        text = (
+            f"The header of a part is not UTF-8: {error.object!r:.300}. Rename the file, or send an archive."
+        )
+        raise Problem("bad_multipart", text) from error
     except ValueError as error:
         raise Problem("bad_multipart", f"The form cannot be read: {error}.") from error
     except RequestEntityTooLarge as error:
@@ -105,11 +112,11 @@ def _blocks(events: Iterator[Event]) -> Iterator[bytes]:
             return
 
 
-def _text(blocks: Iterator[bytes]) -> str:
+def _text(blocks: Iterator[bytes], most: int) -> bytes:
     value = bytearray()
     for block in blocks:
         value += block
-        if len(value) > MAX_FIELD_BYTES:
-            text = f"A field has more than {MAX_FIELD_BYTES} bytes; files belong into parts. {ADVICE}."
+        if len(value) > most:
+            text = f"The fields have more than {MAX_FIELD_BYTES} bytes together. {ADVICE}."
             raise Problem("bad_multipart", text)
-    return value.decode("utf-8", "replace")
+    return bytes(value)

@@ -6,6 +6,7 @@ canvas by itself), and the EXIF orientation, found without building the whole ta
 
 from __future__ import annotations
 
+import io
 import struct
 
 from PIL.BmpImagePlugin import BmpImageFile
@@ -60,6 +61,20 @@ def check_before_opening(kind: type[ImageFile], data: bytes) -> None:
             "image_too_large",
             f"The JPEG has more than {MAX_SEGMENTS} segments or {MAX_SCANS} scans; save it again.",
         )
+
+
+def pixel_count(data: bytes) -> int:
+    """How many pixels decoding will take, by the header alone; 0 for what no decoder will get as far with."""
+    kind = reader(data)
+    if kind is None:
+        return 0
+    check_before_opening(kind, data)
+    try:
+        with kind(io.BytesIO(data)) as image:
+            return image.width * image.height
+    # hostile headers raise whatever they make a reader stumble over; the decoder will say what it was
+    except Exception:  # noqa: BLE001
+        return 0
 
 
 def check_size(image: ImageFile) -> None:

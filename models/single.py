@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 import pyarrow as pa
 
 from models.errors import BadImage
+from models.image_headers import pixel_count
 from models.image_text import image_bytes
 from models.images import decode_picture, model_rows
 from models.manifest import ARROW_KINDS, ColumnSpec, ImageSpec, Kind, Manifest, Signature
@@ -26,6 +28,10 @@ MAX_ERRORS = 100
 MAX_HINTS = 20
 # What the images of one request may take in memory as the numbers that the model is given.
 MAX_IMAGE_BYTES = 256 << 20
+# What they may have as pixels: some seconds of decoding, however well they are compressed.
+MAX_PIXELS_TOGETHER = 200_000_000
+# One picture at a time: what a large one takes while it is decoded must not be multiplied by the requests.
+_decoder = threading.Lock()
 
 _NOUNS = {"number": "a number", "string": "a text", "boolean": "true or false"}
 _BAD = object()
@@ -174,7 +180,7 @@ def _images(spec: ImageSpec, sent: Rows, problems: _Problems) -> np.ndarray:
     if len(sent.rows) > most:
         raise too_many_rows(len(sent.rows), most)
     pictures: list[np.ndarray | None] = [None] * len(sent.rows)
-    size = 0
+    size = pixels = 0
     for row, values in enumerate(sent.rows):
         if problems.full:
             break
@@ -183,7 +189,12 @@ def _images(spec: ImageSpec, sent: Rows, problems: _Problems) -> np.ndarray:
             problems.add(row, None, "wrong_type", text)
             continue
         try:
-            picture = decode_picture(image_bytes(values.get("image", values)), spec)
+            data = image_bytes(values.get("image", values))
+            pixels += pixel_count(data) if len(sent.rows) > 1 else 0
+            if pixels > MAX_PIXELS_TOGETHER:
+                raise _too_many_pixels(row)
+            with _decoder:
+                picture = decode_picture(data, spec)
         except BadImage as bad:
             problems.add(row, next(iter(values)), bad.code, bad.message)
             continue
@@ -192,6 +203,14 @@ def _images(spec: ImageSpec, sent: Rows, problems: _Problems) -> np.ndarray:
         if size > MAX_IMAGE_BYTES:
             raise too_many_rows(len(sent.rows), row)
     return model_rows(pictures, spec)
+
+
+def _too_many_pixels(row: int) -> PayloadRefused:
+    return PayloadRefused(
+        "too_large",
+        f"The first {row + 1} images have more than {MAX_PIXELS_TOGETHER} pixels together. "
+        "Send them to POST /jobs, which takes any number.",
+    )
 
 
 def _field(values: Any, position: int, name: str) -> str | int | None:

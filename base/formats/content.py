@@ -23,6 +23,8 @@ _IMAGES = (
     b"GIF89a",
     b"II*\x00",
     b"MM\x00*",
+    b"II+\x00",  # TIFF with 64-bit offsets
+    b"MM\x00+",
 )
 # The sizes that the header of a BMP may have: two letters alone could begin any text.
 _BMP_HEADERS = {12, 16, 40, 52, 56, 64, 108, 124}

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 from apiflask import APIFlask
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
 from api import forms
@@ -203,7 +205,9 @@ def test_images_for_a_model_of_tables_are_refused(client: Client, store: Store) 
         (b"--b\r\nContent-Type: image/png\r\n\r\nx\r\n", "Content-Disposition"),
         (b"--b\r\n" + b"x" * (1 << 20), "header"),
         (part("file", b"a", "b.png") + END + b"x" * (1 << 20), "end"),
-        (part("model", b"x" * (1 << 20), None), "A field has more"),
+        (part("model", b"x" * (1 << 20), None), "The fields have more"),
+        (part("tags", b"x" * (200 << 10), None) * 3, "The fields have more"),
+        (part("image", b"x", "a.png").replace(b"a.png", b"caf\xe9.png"), r"caf\xe9.png"),
         (part("tags", b"x", None) * 101, "100 fields"),
     ],
     ids=lambda value: repr(value)[:40],
@@ -227,6 +231,30 @@ def test_a_form_that_does_not_end_is_refused(client: Client, store: Store, body:
 def test_a_form_without_a_boundary_is_refused(client: Client) -> None:
     answer = client.post("/jobs?model=digits", data=b"x", content_type="multipart/form-data")
     assert (answer.status_code, answer.json["code"]) == (400, "bad_multipart")
+
+
+PIECES = st.sampled_from(
+    [
+        part("image", IMAGES[0], "a.png"),
+        part("file", b"a,b\n1,2\n", "a.csv"),
+        part("model", b"digits", None),
+        part("image", b"", ""),
+        b"--b\r\n",
+        END,
+        b"\r\n",
+        b'Content-Disposition: form-data; name="image"; filename="x"\r\n',
+        b"Content-Disposition: form-data; name*=UTF-8''%ff; filename*=UTF-8''%ff\r\n",
+        b"\xff",
+    ]
+)
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@given(pieces=st.lists(PIECES | st.binary(max_size=20), max_size=8))
+def test_no_bytes_make_a_server_error(client: Client, store: Store, pieces: list[bytes]) -> None:
+    answer = client.post("/jobs?model=digits", data=b"".join(pieces), content_type=FORM)
+    assert answer.status_code < 500, answer.text
+    assert answer.status_code == 202 or not list((store.root / "staging").iterdir())
 
 
 def test_too_many_files_are_refused_with_the_way_out(client: Client, store: Store) -> None:

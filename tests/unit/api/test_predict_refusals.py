@@ -175,6 +175,7 @@ def test_a_row_that_the_estimator_refuses_is_found(client: Client) -> None:
         ({"image": "data:image/png,x"}, "not_base64"),
         ({"image": 7}, "wrong_type"),
         ({"image": {"url": "x"}}, "wrong_type"),
+        ({"image": {"b64": "???"}}, "not_base64"),
     ],
 )
 def test_a_bad_image_is_named(client: Client, sent: Any, code: str) -> None:
@@ -202,6 +203,13 @@ def test_a_bad_image_among_several_has_its_place(client: Client) -> None:
     assert places(client.post("/predict?model=digits", data=form)) == {"/images/1": "image_unreadable"}
     raw = client.post("/predict?model=digits", data=picture()[:50], content_type="image/png")
     assert places(raw) == {"/image": "image_unreadable"}
+
+
+def test_a_picture_too_large_to_decode_is_refused_by_its_header(client: Client) -> None:
+    bomb = io.BytesIO()
+    Image.new("1", (7000, 7000)).save(bomb, "PNG")
+    answer = client.post("/predict?model=digits", data=bomb.getvalue())
+    assert (answer.status_code, places(answer)) == (422, {"/image": "image_too_large"})
 
 
 def test_too_many_images_name_the_way_out(client: Client) -> None:

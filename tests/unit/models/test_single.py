@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 
 from models.manifest import ColumnSpec, ImageSpec, Manifest, Signature, StoredFile, Target
 from models.payload import PayloadRefused, image_rows, pointer, read_rows, reference_in
@@ -146,6 +149,24 @@ def test_images_are_counted_by_the_memory_they_take() -> None:
     with pytest.raises(PayloadRefused) as refused:
         model_input(manifest(image=large), read_rows({"instances": rows}, (), 100))
     assert refused.value.code == "too_many_rows"
+
+
+def test_images_are_counted_by_their_pixels_before_they_are_decoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.single.MAX_PIXELS_TOGETHER", 1000)
+    small, large = io.BytesIO(), io.BytesIO()
+    Image.new("1", (20, 20)).save(small, "PNG")
+    Image.new("1", (200, 200)).save(large, "PNG")
+    picture = small.getvalue()
+    tiny = manifest(image=ImageSpec(width=2, height=2))
+    bad = picture[:20]
+    assert len(model_input(tiny, image_rows([picture] * 2))) == 2
+    assert refusal({"images": [base64.b64encode(bad).decode()] * 9}, tiny).keys() == {
+        f"/images/{row}" for row in range(9)
+    }
+    with pytest.raises(PayloadRefused, match="first 3 images have more than 1000 pixels") as refused:
+        model_input(tiny, image_rows([picture] * 3))
+    assert refused.value.code == "too_large"
+    assert len(model_input(tiny, image_rows([large.getvalue()]))) == 1
 
 
 def test_whole_numbers_of_any_size_are_numbers_or_refused() -> None:

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from base.formats.content import HEAD_BYTES, content_of, is_image
+from models.image_headers import reader
 
 
 @pytest.mark.parametrize("form", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP"])
@@ -19,6 +20,13 @@ def test_images_of_every_format(form: str, mode: str) -> None:
     data = io.BytesIO()
     Image.new(mode, (7, 5)).save(data, form)
     assert content_of(data.getvalue()[:HEAD_BYTES]) == "image"
+    assert reader(data.getvalue()) is not None
+
+
+@pytest.mark.parametrize("data", [b"II+\0", b"MM\0+", b"GIF87a", b"GIF89a", b"II*\0", b"MM\0*"])
+def test_beginnings_that_pillow_does_not_write(data: bytes) -> None:
+    assert is_image(data)
+    assert reader(data) is not None
 
 
 def archives() -> list[bytes]:
