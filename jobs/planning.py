@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from base.formats import Indexed, InputShape, decode, plan, plan_members, write_index
+from base.formats import InputRefused, InputShape, Span, decode, plan, plan_members, write_index
 from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import steps
 from jobs.lifecycle.ending import input_folder
@@ -58,17 +58,32 @@ def _plan(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> JobStat
     path = workshop.files.path(decoded or claim.input.file)
     # the cuts first, the transaction second: a database must never wait for a file
     if shape.is_archive:
-        file, found = _index(workshop, claim, path, heartbeat)
-        shape = replace(shape, rows=found.rows, bytes_per_row=max(found.bytes / found.rows, 1.0))
-        rows = _rows_per_chunk(workshop, claim.job, shape, path)
-        spans = list(plan_members(workshop.files.path(file), rows, workshop.settings.max_chunk_bytes))
-        prepared = steps.Prepared(decoded, file, found.rows, found.notes)
+        spans, prepared = _cut_archive(workshop, claim, path, heartbeat)
     else:
         rows = _rows_per_chunk(workshop, claim.job, shape, path)
         limit = _byte_limit(shape, workshop.settings.max_chunk_bytes)
         spans = list(plan(path, shape, chunk_rows=rows, max_chunk_bytes=limit))
-        prepared = steps.Prepared(decoded)
-    return steps.planned(workshop.database, claim, spans, prepared)
+        prepared = steps.Prepared()
+    return steps.planned(workshop.database, claim, spans, replace(prepared, decoded_file=decoded))
+
+
+def _cut_archive(
+    workshop: Workshop, claim: StepClaim, path: Path, heartbeat: Heartbeat
+) -> tuple[list[Span], steps.Prepared]:
+    """Write the index of the members, which says at last how many there are and how large, and cut it."""
+    files, shape = workshop.files, claim.input.parsed_shape
+    with files.draft() as draft:
+        try:
+            found = write_index(path, shape, draft, heartbeat.check)
+        except InputRefused:
+            if shape.needs_decoding:  # the job fails now; nobody will read the decoded copy
+                path.unlink()
+            raise
+        index = files.keep(draft, _own_name(workshop, claim, "members"))
+    counted = replace(shape, rows=found.rows, bytes_per_row=max(found.bytes / found.rows, 1.0))
+    rows = _rows_per_chunk(workshop, claim.job, counted, path)
+    spans = list(plan_members(files.path(index), rows, workshop.settings.max_chunk_bytes))
+    return spans, steps.Prepared(index_file=index, rows=found.rows, notes=found.notes)
 
 
 def _rows_per_chunk(workshop: Workshop, job: Job, shape: InputShape, path: Path) -> int:
@@ -106,13 +121,6 @@ def _decode(workshop: Workshop, claim: StepClaim, shape: InputShape, heartbeat: 
             limit = workshop.settings.max_decoded_bytes
             decode(files.path(claim.input.file), sink, shape, max_decoded_bytes=limit)
         return files.keep(draft, _own_name(workshop, claim, "decoded"))
-
-
-def _index(workshop: Workshop, claim: StepClaim, path: Path, heartbeat: Heartbeat) -> tuple[str, Indexed]:
-    """Write the index of an archive's members."""
-    with workshop.files.draft() as draft:
-        found = write_index(path, claim.input.parsed_shape, draft, heartbeat.check)
-        return workshop.files.keep(draft, _own_name(workshop, claim, "members")), found
 
 
 def _own_name(workshop: Workshop, claim: StepClaim, kind: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import joblib
@@ -88,10 +89,13 @@ def test_planning_an_archive_leaves_the_index_that_its_chunks_read(
     assert not folder.exists()
 
 
-def test_an_archive_that_is_damaged_behind_its_head_fails_its_job(workshop: Workshop, tmp_path: Path) -> None:
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_an_archive_that_is_damaged_behind_its_head_fails_its_job(
+    workshop: Workshop, tmp_path: Path, pack: Callable[[bytes], bytes]
+) -> None:
     content = bytearray(tarred({"a.png": bytes(2 << 20), "b.png": b"x"}))
     content[512 + (2 << 20)] ^= 1
-    job, folder = image_job(workshop, tmp_path, bytes(content))
+    job, folder = image_job(workshop, tmp_path, pack(bytes(content)))
     with pytest.raises(InputRefused):
         plan_job(workshop, job.id)
     failed = reading.find_job(workshop.database, OWNER, job.id)

@@ -32,7 +32,8 @@ def looks_like_header(block: bytes) -> bool:
     """Whether a file with this first block is a tar, damaged or not."""
     if len(block) < BLOCK:
         return False
-    return block[257:262] == b"ustar" or (block[0] != 0 and _checksum_holds(block))
+    # text may have the word at this place, but no zeros
+    return (block[257:262] == b"ustar" and 0 in block) or (block[0] != 0 and _checksum_holds(block))
 
 
 def parse(block: bytes) -> Header:

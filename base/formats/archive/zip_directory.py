@@ -1,7 +1,7 @@
 """The directory of a zip archive, read as a stream: one record at a time, whatever their number.
 
-Python's zipfile keeps an object of about a kilobyte for each member, which a chunk of fifty images cannot
-afford to build for all fifty thousand. What the records mean for a row is not decided here.
+Python's zipfile builds an object of 500 bytes for each member, which a chunk of fifty images cannot afford for
+all fifty thousand. What the records mean for a row is not decided here.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -27,6 +28,7 @@ _IN_EXTRA = 0xFFFFFFFF  # the true number stands in the zip64 extra field
 _BLOCK = 1 << 20
 _LONGEST = _RECORD.size + 3 * 0xFFFF
 _UTF8 = 0x800
+_UNIX = (3, 19)  # the second is macOS
 
 
 class Directory(NamedTuple):
@@ -143,8 +145,9 @@ def _record(buffer: bytes, at: int) -> tuple[Record, int]:
     extra = buffer[extra_at : extra_at + extra_length]
     if _IN_EXTRA in (size, packed, offset):
         size, packed, offset = _large(extra, (size, packed, offset))
-    unix_mode = attributes >> 16 if system in (3, 19) else 0
-    name = _name(raw_name, flags, extra)
+    on_unix = system in _UNIX
+    unix_mode = attributes >> 16 if on_unix else 0
+    name = _name(raw_name, flags, extra, on_unix=on_unix)
     return Record(raw_name, name, flags, method, crc, packed, size, offset, unix_mode), stop
 
 
@@ -162,8 +165,11 @@ def _large(extra: bytes, numbers: tuple[int, int, int]) -> tuple[int, int, int]:
     return found[0], found[1], found[2]
 
 
-def _name(raw: bytes, flags: int, extra: bytes) -> str:
-    """The name in the encoding that the record names: UTF-8 by flag or extra field, else code page 437."""
+def _name(raw: bytes, flags: int, extra: bytes, *, on_unix: bool) -> str:
+    """The name in the encoding that the record names: UTF-8 by flag or extra field, else code page 437.
+
+    Linux' own ``zip`` writes UTF-8 and says nothing of it, so what Unix made and is UTF-8 is taken as such.
+    """
     if raw.isascii():
         return raw.decode("ascii")
     if flags & _UTF8:
@@ -171,6 +177,9 @@ def _name(raw: bytes, flags: int, extra: bytes) -> str:
     unicode_path = _field(extra, 0x7075)  # what Info-ZIP writes: version, checksum of the raw name, UTF-8
     if unicode_path and unicode_path[1:5] == zlib.crc32(raw).to_bytes(4, "little"):
         return decoded(unicode_path[5:])
+    if on_unix:
+        with suppress(UnicodeDecodeError):
+            return raw.decode()
     return raw.decode("cp437")
 
 

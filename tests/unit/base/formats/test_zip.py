@@ -161,6 +161,13 @@ def test_names_are_read_as_the_record_says(scratch: Path) -> None:
     assert codes(found) == [None, None, None]
 
 
+@pytest.mark.parametrize(("system", "name"), [(3, "é.png"), (19, "é.png"), (0, "├⌐.png")])
+def test_utf8_that_is_not_flagged_is_believed_of_unix(scratch: Path, system: int, name: str) -> None:
+    content = zipped({"aa.png": b"1"}).replace(b"aa.png", "é.png".encode())
+    content[record_of(content, 0) + 5] = system
+    assert [member.name for member in members_of(scratch, content)] == [name]
+
+
 def test_names_in_the_unicode_field_of_info_zip(scratch: Path) -> None:
     info = zipfile.ZipInfo("caf?.png")
     info.extra = struct.pack("<HHBL", 0x7075, 5 + 9, 1, zlib.crc32(b"caf\x82.png")) + "café.png".encode()
