@@ -21,6 +21,7 @@ from jobs.states import JobStatus
 from jobs.trouble import handed_back
 from jobs.workshop import Workshop
 from models.manifest import Manifest
+from models.signature import match_columns
 
 MAX_DECODED_CHUNK_BYTES = 64 << 20
 # More chunks than this cost more in bookkeeping than small chunks can win.
@@ -131,10 +132,20 @@ def _own_name(workshop: Workshop, claim: StepClaim, kind: str) -> str:
     return f"{name}{claim.attempt}"
 
 
+def _scored_bytes(manifest: Manifest, shape: InputShape) -> float:
+    """Bytes of a row that the model sees: those of the text among the columns, or all."""
+    if manifest.signature.kind == "text":
+        names = [column.name for column in shape.columns]
+        found = match_columns(manifest.signature, names, headerless=not shape.csv.header).positions
+        if found and (length := shape.columns[found[0]].bytes) is not None:
+            return length
+    return shape.bytes_per_row
+
+
 def rows_for(manifest: Manifest, shape: InputShape, seconds: float) -> int:
     """Rows that take about ``seconds`` to read and score, and fit into memory once they are decoded."""
-    by_byte = max(manifest.byte_cost_seconds, READ_SECONDS_PER_BYTE)
-    rows = int(seconds / (manifest.row_cost_seconds + shape.bytes_per_row * by_byte))
+    cost = manifest.row_cost_seconds + shape.bytes_per_row * READ_SECONDS_PER_BYTE
+    rows = int(seconds / (cost + _scored_bytes(manifest, shape) * manifest.byte_cost_seconds))
     if manifest.signature.image is None:  # images are decoded and scored in batches within a chunk
         rows = min(rows, MAX_DECODED_CHUNK_BYTES // (8 * max(1, len(manifest.signature.columns))))
     return max(1, rows)

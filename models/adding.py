@@ -279,12 +279,12 @@ def _with_cost(
     model = LoadedModel(manifest, estimator, bundle)
     if not isinstance(rows, pa.Table):
         return _with_cost_of_images(manifest, model, rows)
-    width = rows.num_columns
     if manifest.signature.kind == "text":
-        manifest = manifest.model_copy(update={"row_bytes": texts.row_bytes(rows)})
-        width = max(1, int(manifest.row_bytes or 0) // texts.BYTES_A_CELL)
-    cost = probing.row_cost(width, lambda count: probing.repeated(rows, count), model.score)
-    return manifest.model_copy(update={"row_cost_seconds": cost})
+        cost, by_byte = texts.costs(rows, model.score)
+    else:
+        by_byte = 0.0
+        cost = probing.row_cost(rows.num_columns, lambda count: probing.repeated(rows, count), model.score)
+    return manifest.model_copy(update={"row_cost_seconds": cost, "byte_cost_seconds": by_byte})
 
 
 def _with_cost_of_images(manifest: Manifest, model: LoadedModel, rows: np.ndarray) -> Manifest:

@@ -187,7 +187,8 @@ class Code(_Record):
 class Manifest(_Record):
     """One version. ``row_cost_seconds`` is per row of a large batch on one thread; times are RFC 3339.
 
-    For images it includes decoding a tiny one; each byte of a larger one adds ``byte_cost_seconds``.
+    For images it includes decoding a tiny one; each byte of a larger one adds ``byte_cost_seconds``. For
+    texts it is that of an empty one, and each byte of UTF-8 adds ``byte_cost_seconds``.
     """
 
     name: str
@@ -209,7 +210,6 @@ class Manifest(_Record):
     libraries: dict[str, str] = Field(default_factory=dict)
     example: dict[str, Any] | None = None
     row_cost_seconds: float
-    row_bytes: float | None = None  # of texts: the mean length that the cost was measured with
     byte_cost_seconds: float = 0.0
     meta: dict[str, str] = Field(default_factory=dict)
     revision: str | None = None

@@ -7,6 +7,7 @@ file's rows is the same as for a table with one column.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
@@ -27,6 +28,7 @@ DEFAULT_COLUMN = "text"
 TRIED_BYTES = 8 << 20
 # So many bytes of text take longer than a number, so that timing with numbers' limits stays short: 8 MB.
 BYTES_A_CELL = 2
+LONGER = 4
 # A longer example is no use to anyone who reads it.
 EXAMPLE_CHARACTERS = 500
 # Plausible texts for want of a sample.
@@ -78,9 +80,22 @@ def tried(estimator: Any, sample: Sample | None, column: str | None) -> tuple[Si
     ) from error
 
 
-def row_bytes(rows: pa.Table) -> float:
-    """Mean length of a table's one column of texts, in bytes of UTF-8."""
-    return max(1.0, float(pc.mean(pc.binary_length(rows.column(0))).as_py()))
+def costs(rows: pa.Table, score: Callable[[Any], object]) -> tuple[float, float]:
+    """Seconds that a text takes however short it is, and for each byte of it (UTF-8).
+
+    From the texts as they are and LONGER times as long: what grows between them is the cost of length.
+    """
+    column = rows.column(0)
+    longer = pc.binary_join_element_wise(*[column] * LONGER, " ")
+    mean = float(pc.mean(pc.binary_length(column)).as_py())
+    first, second = (_cost(pa.table({rows.column_names[0]: texts}), score) for texts in (column, longer))
+    by_byte = max(0.0, second - first) / ((LONGER - 1) * mean)
+    return max(0.0, first - by_byte * mean), by_byte
+
+
+def _cost(rows: pa.Table, score: Callable[[Any], object]) -> float:
+    width = max(1, rows.nbytes // rows.num_rows // BYTES_A_CELL)
+    return probing.row_cost(width, lambda count: probing.repeated(rows, count), score)
 
 
 def example(rows: pa.Table) -> dict[str, str]:

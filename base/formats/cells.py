@@ -75,5 +75,11 @@ def empty_to_null(text: Any) -> Any:
     return pc.if_else(empty, pa.scalar(None, pa.string()), text)
 
 
+def mean_length(text: Any) -> float:
+    """Bytes of a cell on average; a missing one has none."""
+    total = pc.sum(pc.binary_length(text)).as_py() or 0
+    return float(total / max(len(text), 1))
+
+
 def _missing(text: pa.Array, null_values: Sequence[str]) -> pa.Array:
     return pc.is_in(text, value_set=pa.array([None, "", *null_values], pa.string()))

@@ -109,9 +109,10 @@ def _with_sample(shape: InputShape, data: bytes, final: bool) -> InputShape:
 def _with_kinds(shape: InputShape, sample: bytes) -> tuple[InputColumn, ...]:
     wanted = [Wanted(str(i), i, "string") for i in range(len(shape.columns))]
     table = CsvReader(shape, wanted, []).read(sample).columns
+    cells_by_column = [column.combine_chunks() for column in table.columns]
     return tuple(
-        replace(column, kind=_kind(table.column(i).combine_chunks(), shape.csv))
-        for i, column in enumerate(shape.columns)
+        replace(column, kind=_kind(found, shape.csv), bytes=cells.mean_length(found))
+        for column, found in zip(shape.columns, cells_by_column, strict=True)
     )
 
 

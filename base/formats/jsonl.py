@@ -46,10 +46,12 @@ def sniff(head: bytes, options: CsvOptions, *, final: bool) -> InputShape:
     if not lines:
         raise InputRefused("unknown_format", f"the first line of JSON is longer than {len(head)} bytes")
     kinds: dict[str, Counter[ColumnKind]] = {}
+    lengths: Counter[str] = Counter()
     for line in lines:
         for name, value in _record(line).items():
             if not _HALF_PAIR.search(name):  # such a key is no text, so it can name no column
                 kinds.setdefault(name, Counter())[kind_of(value)] += 1
+                lengths[name] += len(value.encode("utf-8", "replace")) if isinstance(value, str) else 0
     if not kinds:
         raise InputRefused(
             "unknown_format",
@@ -61,7 +63,10 @@ def sniff(head: bytes, options: CsvOptions, *, final: bool) -> InputShape:
     return InputShape(
         format="jsonl",
         compression=None,
-        columns=tuple(InputColumn(name, _kind(counts)) for name, counts in kinds.items()),
+        columns=tuple(
+            InputColumn(name, _kind(counts), bytes=lengths[name] / len(lines))
+            for name, counts in kinds.items()
+        ),
         rows=None,
         bytes_per_row=max(sum(len(line) + 1 for line in lines) / len(lines), 1.0),
         data_start=bom,

@@ -36,6 +36,7 @@ class InputColumn:
     name: str
     kind: ColumnKind
     arrow: str | None = None  # Parquet only: the Arrow type, dictionaries decoded
+    bytes: float | None = None  # mean length of a cell in the head, where the column holds text
 
 
 @dataclass(frozen=True, slots=True)

@@ -289,7 +289,8 @@ def _description(manifest: Manifest, aliases: Sequence[str]) -> str:
 def _cost(manifest: Manifest) -> str:
     text = f"{manifest.row_cost_seconds * 1e6:.3g} microseconds"
     if manifest.byte_cost_seconds:
-        text += f", and {manifest.byte_cost_seconds * 1e9:.3g} nanoseconds for each byte of the image"
+        what = "the text" if manifest.signature.kind == "text" else "the image"
+        text += f", and {manifest.byte_cost_seconds * 1e9:.3g} nanoseconds for each byte of {what}"
     return text
 
 
