@@ -235,6 +235,17 @@ def test_a_form_over_the_cap_is_refused(stack: Stack, tmp_path: Path) -> None:
         assert stored(stack) == before
 
 
+def test_a_form_of_too_many_files_is_refused(stack: Stack, digits: Digits, tmp_path: Path) -> None:
+    before = stored(stack)
+    head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+    (tmp_path / "form").write_bytes((head + digits.data(1) + b"\r\n") * 10_001 + b"--b--\r\n")
+    typed = ["-H", "Content-Type: multipart/form-data; boundary=b"]
+    status, problem = curl(*typed, "--data-binary", f"@{tmp_path / 'form'}", f"{stack.url}/jobs?model=digits")
+    assert (status, problem["code"]) == (413, "too_large")
+    assert "one zip or tar" in problem["detail"]
+    assert stored(stack) == before
+
+
 @pytest.mark.parametrize("small", [True, False])
 def test_a_form_is_not_held_in_memory(stack: Stack, digits: Digits, tmp_path: Path, small: bool) -> None:
     Image.effect_noise((3000, 3000), 99).save(tmp_path / "large.bmp")  # 9 MB

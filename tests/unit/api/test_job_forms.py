@@ -189,6 +189,13 @@ def test_other_files_beside_images_are_refused(
     assert not store.files()
 
 
+def test_a_dry_run_of_a_form_answers_and_keeps_nothing(client: Client, store: Store) -> None:
+    answer = post(client, *(("image", image, f"{len(image)}.png") for image in IMAGES), dry_run="1")
+    assert answer.status_code == 200, answer.text
+    assert [row["error"] for row in answer.json["rows"]] == [None] * 3
+    assert not store.files()
+
+
 def test_images_for_a_model_of_tables_are_refused(client: Client, store: Store) -> None:
     answer = post(client, ("image", IMAGES[0], "a.png"), ("image", IMAGES[1], "b.png"), model="churn")
     assert (answer.status_code, answer.json["code"]) == (422, "wrong_input_kind")
