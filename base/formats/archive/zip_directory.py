@@ -1,7 +1,7 @@
 """The directory of a zip archive, read as a stream: one record at a time, whatever their number.
 
-Python's zipfile builds an object of 500 bytes for each member, which a chunk of fifty images cannot afford for
-all fifty thousand. What the records mean for a row is not decided here.
+Python's zipfile builds an object of 500 bytes for each member, which a chunk of fifty images cannot afford
+for all fifty thousand. What the records mean for a row is not decided here.
 """
 
 from __future__ import annotations
