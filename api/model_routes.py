@@ -61,6 +61,7 @@ def _summary(versions: dict[int, Manifest], aliases: dict[str, int]) -> dict[str
         "estimator": current.estimator,
         "input": signature.kind,
         "columns": list(signature.names),
+        "image": signature.image.model_dump(mode="json") if signature.image else None,
         "classes": _classes(current),
         "created_at": current.created_at,
         "versions": list(versions),

@@ -2,7 +2,7 @@
 
 A JPEG of 1600 x 1200 to 64 x 64 colour pixels, and a PNG of 28 x 28 grey ones. Contestants take turns, on one
 thread. simplejpeg and OpenCV are no part of Rowmill: they take part if whoever runs this has installed them
-(``pip install simplejpeg opencv-python-headless``). What followed from it: docs/decisions/0007.
+(``pip install simplejpeg opencv-python-headless``). What followed from it: docs/decisions/0008.
 """
 
 from __future__ import annotations

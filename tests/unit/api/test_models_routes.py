@@ -20,6 +20,8 @@ def test_the_list_is_about_what_plain_names_mean(client: Client) -> None:
     assert wine["columns"] == load_wine().feature_names
     assert client.get(wine["links"]["self"]).json["version"] == 1
     assert models["digits"]["input"] == "image"
+    assert models["digits"]["image"]["high"] == 16
+    assert wine["image"] is None
     assert models["flowers"]["classes"] == {"species": [0, 1, 2], "later": [0, 1]}
     assert models["diabetes"]["classes"] is None
 

@@ -84,6 +84,7 @@ def test_an_image_model_is_shown_with_an_image(make_app: MakeApp, stocked: Path)
     commands = client.get("/").json["commands"]
     assert "image=@picture.png" in shlex.split(commands["predict"])
     assert "images.zip" in shlex.split(commands["score_a_file"])
+    assert "an image (8 x 8)" in client.get("/", headers=BROWSER).text
 
 
 def test_a_host_name_cannot_break_out_of_the_line(client: Client) -> None:
