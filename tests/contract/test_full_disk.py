@@ -1,4 +1,4 @@
-"""A disk that is really full, under a job on both databases: it waits for room, and ends."""
+"""A disk that is really full: a job waits for room, and ends; an upload is told, and leaves nothing."""
 
 from __future__ import annotations
 
@@ -16,6 +16,9 @@ from sqlalchemy.exc import OperationalError
 
 from base.files import Files
 from jobs import parts, reading
+from jobs.errors import Problem
+from jobs.image_parts import FileParts
+from jobs.intake import receive
 from jobs.running import run_chunk
 from jobs.trouble import is_disk_full
 from jobs.workshop import Workshop
@@ -58,6 +61,22 @@ def test_a_job_waits_for_room(workshop: Workshop, clock: Clock, disk: Path, tmp_
     run_chunk(workshop, job.id, 0)
     done = reading.find_job(workshop.database, OWNER, job.id)
     assert (done.status, done.rows_done, done.rows_failed) == ("succeeded", 178, 0)
+
+
+def send_two_images(files: Files) -> None:
+    """The first is copied into an archive when the second comes, and for a moment is there twice."""
+    with receive(files, None, 1 << 30, 0) as upload:
+        form = FileParts(upload)
+        form.add("a.png", [bytes(40 << 10)])
+        assert upload.bytes == 40 << 10
+        form.add("b.png", [b""])
+
+
+def test_a_form_of_images_is_told(disk: Path, tmp_path: Path) -> None:
+    with pytest.raises(Problem) as refused:
+        send_two_images(SmallDisk(tmp_path / "data", disk))
+    assert refused.value.code == "disk_low"
+    assert list(disk.iterdir()) == []
 
 
 def test_every_way_to_say_that_a_disk_is_full_is_understood(tmp_path: Path) -> None:
