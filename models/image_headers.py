@@ -6,9 +6,15 @@ canvas by itself), and the EXIF orientation, found without building the whole ta
 
 from __future__ import annotations
 
+import ctypes
 import io
+import logging
+import re
 import struct
+import warnings
+from contextlib import suppress
 
+from PIL import _imaging
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.GifImagePlugin import GifImageFile
 from PIL.ImageFile import ImageFile
@@ -40,6 +46,7 @@ _MAGICS: tuple[tuple[bytes, type[ImageFile]], ...] = (
     (b"II+\0", TiffImageFile),
     (b"MM\0+", TiffImageFile),
 )
+_FROM_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 # JPEG's markers; those without a length are stuffing, fill bytes, restarts, start and end.
 _SCAN, _BASELINE = 0xDA, 0xC0
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -54,13 +61,18 @@ def reader(data: bytes) -> type[ImageFile] | None:
     return next((kind for magic, kind in _MAGICS if data.startswith(magic)), None)
 
 
-def check_before_opening(kind: type[ImageFile], data: bytes) -> None:
-    """Raise BadImage for a JPEG that is made to take hours."""
+def opened(kind: type[ImageFile], data: bytes) -> ImageFile:
+    """The image with its header read and nothing decoded. Raises whatever the header makes its reader raise.
+
+    A JPEG that is made to take hours is a BadImage.
+    """
     if kind is JpegImageFile and _is_endless(data):
         raise BadImage(
             "image_too_large",
             f"The JPEG has more than {MAX_SEGMENTS} segments or {MAX_SCANS} scans; save it again.",
         )
+    _silence()
+    return kind(io.BytesIO(data))
 
 
 def pixel_count(data: bytes) -> int:
@@ -68,13 +80,28 @@ def pixel_count(data: bytes) -> int:
     kind = reader(data)
     if kind is None:
         return 0
-    check_before_opening(kind, data)
     try:
-        with kind(io.BytesIO(data)) as image:
+        with opened(kind, data) as image:
             return image.width * image.height
+    except (BadImage, MemoryError):
+        raise
     # hostile headers raise whatever they make a reader stumble over; the decoder will say what it was
     except Exception:  # noqa: BLE001
         return 0
+
+
+def _silence() -> None:
+    """Keep what Pillow and libtiff say of damaged files off the process's output: the row's reason says it.
+
+    Process-wide, as filters cannot be set per thread; again if something has reset them since.
+    """
+    if _FROM_PILLOW in warnings.filters:
+        return
+    warnings.filterwarnings("ignore", module=r"PIL\.")
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)
+    # a build of Pillow that does not lend out libtiff's functions keeps its voice; only the log is longer
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
 def check_size(image: ImageFile) -> None:

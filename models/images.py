@@ -7,10 +7,7 @@ transparency over white, conversion to the mode, resizing; then scale, mean, std
 
 from __future__ import annotations
 
-import io
-import logging
 import re
-import warnings
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -21,7 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from models.errors import BadImage
-from models.image_headers import FORMATS, check_before_opening, check_size, orientation, reader, too_large
+from models.image_headers import FORMATS, check_size, opened, orientation, reader, too_large
 from models.manifest import ImageSpec
 
 # What makes an image upright, by its EXIF orientation.
@@ -39,7 +36,6 @@ DRAFT_GAP = 2
 
 _BITS_PER_SAMPLE, _PHOTOMETRIC = 258, 262
 _WHITE_IS_ZERO = 0
-_FROM_PILLOW = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 _ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 
 
@@ -61,10 +57,8 @@ def decode_picture(data: bytes, spec: ImageSpec) -> np.ndarray:
     if kind is None:
         text = "is empty (0 bytes)" if not data else f"of {len(data)} bytes is not {FORMATS}"
         raise BadImage("image_unreadable", f"The image {text}.")
-    check_before_opening(kind, data)
-    _silence_pillow()
     try:
-        with kind(io.BytesIO(data)) as image:
+        with opened(kind, data) as image:
             check_size(image)
             return np.asarray(_resized(_in_mode(_upright(image, spec), spec), spec))
     except (BadImage, MemoryError):
@@ -92,13 +86,6 @@ def model_rows(pictures: Sequence[np.ndarray | None], spec: ImageSpec) -> np.nda
         if picture is not None:
             rows[row] = picture if spec.any_size else _numbers(picture, spec)
     return rows
-
-
-def _silence_pillow() -> None:
-    """Process-wide, as filters cannot be set per thread; again if something has reset them since."""
-    if _FROM_PILLOW not in warnings.filters:
-        warnings.filterwarnings("ignore", module=r"PIL\.")
-        logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 
 def _upright(image: ImageFile, spec: ImageSpec) -> Image.Image:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from typing import Any
 
 import numpy as np
@@ -39,3 +40,9 @@ def plainly(data: bytes, spec: ImageSpec) -> np.ndarray:
     if spec.layout == "CHW":
         numbers = np.moveaxis(numbers, 2, 0)
     return numbers.reshape(-1) if spec.layout == "flat" else numbers
+
+
+def tiff(tags: dict[int, int]) -> bytes:
+    """A TIFF of nothing but these tags, for what Pillow does not write; its pixels may follow."""
+    entries = [struct.pack("<HHII", tag, 4, 1, value) for tag, value in sorted(tags.items())]
+    return b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(entries) + bytes(4)

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from models.errors import BadImage
 from models.images import decode_image, decode_picture, model_rows
 from models.manifest import ImageSpec
-from tests.unit.models.picturing import FORMATS, encoded, noise, plainly
+from tests.unit.models.picturing import FORMATS, encoded, noise, plainly, tiff
 
 GREY = ImageSpec(width=2, height=3, mode="L")
 COLOUR = ImageSpec(width=5, height=4, mode="RGB")
@@ -188,6 +188,11 @@ def test_sixteen_bits_of_grey_may_have_a_transparent_value_or_start_at_white() -
     assert decode_image(clear, ANY_GREY).tolist() == [[0, 255, 255]]
     inverse = encoded(values, "TIFF", tiffinfo={262: 0})
     assert decode_image(inverse, ANY_GREY).tolist() == [[255, 236, 0]]
+
+
+def test_twelve_bits_of_grey_are_read_by_the_highest_eight() -> None:
+    tags = {256: 2, 257: 1, 258: 12, 259: 1, 262: 1, 273: 122, 277: 1, 278: 1, 279: 3}
+    assert decode_image(tiff(tags) + b"\xab\xc1\x23", ANY_GREY).tolist() == [[0xAB, 0x12]]
 
 
 @pytest.mark.parametrize("values", [np.array([[70_000, -5]], np.int32), np.array([[0.5, 2]], np.float32)])
