@@ -5,18 +5,50 @@ from __future__ import annotations
 import threading
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import insert, select
+from sqlalchemy import MetaData, Table, insert, select
 
 from base.database import Database
-from base.database.tables import metadata, workers
+from base.database.engine import MIGRATIONS
+from base.database.tables import inputs, metadata, workers
+from jobs.errors import Problem
+from jobs.records import Input
+from tests.builders import OWNER
 
 
 def test_the_revisions_lead_to_the_tables(database: Database) -> None:
     with database.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+def test_inputs_of_the_first_revision_are_kept(database_url: str) -> None:
+    database = Database(database_url)
+    values = {
+        "id": "1",
+        "owner": OWNER,
+        "name": "a.zip",
+        "bytes": 1,
+        "sha256": "0" * 64,
+        "file": "inputs/1/received",
+    }
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    with database.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+        first = Table("inputs", MetaData(), autoload_with=connection)
+        connection.execute(insert(first).values(**values, shape={}, created_at=1.0))
+    database.upgrade()
+    with database.reading() as connection:
+        kept = Input.from_row(connection.execute(select(inputs)).one())
+    assert (kept.name, kept.index_file) == ("a.zip", None)
+    with pytest.raises(Problem, match="Send it again"):
+        _ = kept.member_index
+    database.dispose()
 
 
 def test_upgrading_twice_changes_nothing(database: Database) -> None:

@@ -60,9 +60,10 @@ def test_score_writes_the_result_and_keeps_stdout_clean(server: TalkingServer) -
     assert server.seen[0].query == {"model": "wine", "tags": "a,b", "header": "none"}
 
 
-def test_score_names_the_result_after_the_input(server: TalkingServer) -> None:
-    Path("data.csv").rename("jan.2026.csv.gz")
-    assert run("score", "jan.2026.csv.gz").exit_code == 0
+@pytest.mark.parametrize("ending", [".csv.gz", ".tar.gz", ".tgz", ".zip"])
+def test_score_names_the_result_after_the_input(server: TalkingServer, ending: str) -> None:
+    Path("data.csv").rename(f"jan.2026{ending}")
+    assert run("score", f"jan.2026{ending}").exit_code == 0
     assert Path("jan.2026.scored.parquet").read_bytes() == b"PAR1"
 
 
