@@ -79,6 +79,11 @@ REFUSED: dict[str, tuple[Callable[[bytes], bytes], int, str]] = {
         "unreadable_bytes",
     ),
     "no files": (lambda _: zipped({"folder/": b""}), 422, "empty_input"),
+    "encrypted": (
+        lambda good: zipped({"a.png": good}).replace(b"PK\1\2\x14\3\x14\0\0\0", b"PK\1\2\x14\3\x14\0\1\0"),
+        422,
+        "encrypted",
+    ),
     "office": (lambda _: zipped({"[Content_Types].xml": b"x"}), 415, "unknown_format"),
     "zip in gzip": (lambda good: gzip.compress(zipped({"a.png": good})), 415, "unknown_format"),
     "tar header": (lambda good: b"b" + tarred({"a.png": good})[1:], 422, "unreadable_bytes"),

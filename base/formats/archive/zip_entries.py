@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 import zlib
 from array import array
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,16 +33,25 @@ _SPECIAL = {
 
 
 def sniff(path: Path) -> InputShape:
-    """The shape of the archive: one row a file. Walks the directory once; refuses one that lies."""
+    """The shape of the archive: one row a file. Walks the directory once.
+
+    Raises InputRefused for one that lies about itself, and where not a single file could be read.
+    """
     rows = size = 0
+    faults: Counter[tuple[str, str]] = Counter()
     for record in zip_directory.walk(path, zip_directory.find(path)):
         if record.name == "[Content_Types].xml":
             raise InputRefused("unknown_format", "the file is an Office document; save the sheet as CSV")
         if not _is_no_row(record):
             rows += 1
             size += min(record.size, MAX_MEMBER)
+            if fault := _unreadable(record):
+                faults[fault] += 1
     if not rows:
         raise InputRefused("empty_input", "the zip archive holds no files")
+    if faults.total() == rows:
+        (code, reason), count = faults.most_common(1)[0]
+        raise InputRefused(code, f"no file of the zip archive can be read; {count} of {rows}: {reason}")
     return InputShape(
         format="zip", compression=None, columns=COLUMNS, rows=rows, bytes_per_row=max(size / rows, 1.0)
     )
@@ -93,6 +103,19 @@ def _stops(path: Path, directory: zip_directory.Directory) -> tuple[np.ndarray, 
 
 
 def _fault(record: Record, stop: int, shared: bool) -> tuple[str, str] | None:
+    if fault := _unreadable(record):
+        return fault
+    if shared or record.offset + LOCAL_HEADER + record.packed > stop:
+        return "overlapping", "its bytes are claimed by another member or by the directory too"
+    if record.method == STORED and record.packed != record.size:
+        return "corrupt", (
+            f"it is stored as it is, yet has {record.packed} bytes packed and {record.size} unpacked"
+        )
+    return None
+
+
+def _unreadable(record: Record) -> tuple[str, str] | None:
+    """What keeps a member from being read wherever it lies."""
     kind = _SPECIAL.get(stat.S_IFMT(record.unix_mode))
     if kind:
         return "not_a_file", f"it is {kind}; put the file itself into the archive"
@@ -101,10 +124,4 @@ def _fault(record: Record, stop: int, shared: bool) -> tuple[str, str] | None:
     if record.method not in (STORED, DEFLATED):
         method = _METHODS.get(record.method, f"method {record.method}")
         return "unsupported_method", f"it is compressed with {method}, which is not read; zip it with deflate"
-    if shared or record.offset + LOCAL_HEADER + record.packed > stop:
-        return "overlapping", "its bytes are claimed by another member or by the directory too"
-    if record.method == STORED and record.packed != record.size:
-        return "corrupt", (
-            f"it is stored as it is, yet has {record.packed} bytes packed and {record.size} unpacked"
-        )
     return None

@@ -94,11 +94,25 @@ def test_bombs_encryption_and_other_methods(scratch: Path) -> None:
     content = zipped({"bomb": bytes(5 << 20), "secret": b"x", "ok": b"y" * 99, "none": b""})
     content[record_of(content, 1) + 8] |= 1
     assert codes(members_of(scratch, content)) == ["decompression_bomb", "encrypted", None, "empty_member"]
-    found = members_of(scratch, zipped({"a": b"x" * 99}, zipfile.ZIP_LZMA))
-    assert codes(found) == ["unsupported_method"]
+    found = members_of(scratch, put(content, record_of(content, 0) + 10, 9, 2))
+    assert codes(found) == ["unsupported_method", "encrypted", None, "empty_member"]
     assert found[0].problem
-    assert "LZMA" in found[0].problem.message
-    assert "deflate" in found[0].problem.message
+    assert "Deflate64" in found[0].problem.message
+    assert "zip it with deflate" in found[0].problem.message
+
+
+def test_an_archive_of_which_nothing_can_be_read_is_refused(scratch: Path) -> None:
+    scratch.write_bytes(zipped({"a": b"x" * 99, "b": b"y"}, zipfile.ZIP_LZMA))
+    with pytest.raises(InputRefused, match="2 of 2: it is compressed with LZMA") as refused:
+        oracle.sniff(scratch)
+    assert refused.value.code == "unsupported_method"
+    content = zipped({"d/": b"", "a": b"x", "b": b"y"})
+    for number in range(3):
+        content[record_of(content, number) + 8] |= 1
+    scratch.write_bytes(content)
+    with pytest.raises(InputRefused, match="password") as refused:
+        oracle.sniff(scratch)
+    assert refused.value.code == "encrypted"
 
 
 def test_a_bomb_that_hides_its_size_is_not_unpacked(scratch: Path) -> None:
@@ -184,7 +198,8 @@ def test_links_in_a_zip_are_no_files(scratch: Path) -> None:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
         file.writestr(info, b"/etc/passwd")
-    assert codes(members_of(scratch, buffer.getvalue())) == ["not_a_file"]
+        file.writestr("ok", b"x")
+    assert codes(members_of(scratch, buffer.getvalue())) == ["not_a_file", None]
 
 
 def test_zip64_archives_are_read(scratch: Path) -> None:
