@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from base.formats import ChunkRows, Member, RowProblem, Span, read, read_members, row_lines
 from jobs.columns import match
@@ -61,8 +62,16 @@ def score_table(scorer: Scorer, manifest: Manifest, rows: ChunkRows, alive: Call
         for issue in row_problems(manifest.signature, rows.columns)
         if issue.row not in broken  # its cells are null because it is bad, not the other way round
     ]
+    if manifest.signature.kind == "text":
+        scorer = replace(scorer, call_rows=_texts_of_a_call(manifest, rows.columns))
     scored = score_rows(scorer, rows.columns, rows.rows, [*rows.problems, *refused], alive)
     return Scored(_beside(rows.kept, scored.table), scored.problems)
+
+
+def _texts_of_a_call(manifest: Manifest, texts: pa.Table) -> int:
+    """Fewer if they are long: their length is most of what they cost."""
+    length = pc.mean(pc.binary_length(texts.column(0))).as_py() or 0.0
+    return call_rows(manifest.row_cost_seconds + length * manifest.byte_cost_seconds)
 
 
 def _with_lines(scored: Scored, lines: np.ndarray) -> Scored:

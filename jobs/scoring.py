@@ -30,8 +30,9 @@ CALL_SECONDS = 1.0
 class Scorer:
     """A loaded model as scoring sees it: ``predict`` gives one row of ``schema`` for each row it is given.
 
-    No call gets more than ``call_rows`` rows. That number may depend on the version only: linear algebra
-    changes its last bits with the number of rows, and a job must give the same bytes wherever it runs.
+    No call gets more than ``call_rows`` rows. That number may depend on the version and on what the chunk
+    holds only: linear algebra changes its last bits with the number of rows, and a job must give the same
+    bytes wherever it runs.
     """
 
     schema: pa.Schema
