@@ -30,6 +30,8 @@ STATUSES = {
     "bad_multipart": 400,
     "bad_json": 400,
     "bad_cursor": 400,
+    "bad_digest": 400,
+    "content_digest_mismatch": 400,
     "incomplete_body": 400,
     "newlines_stripped": 400,
     "unknown_option": 422,
@@ -39,6 +41,7 @@ STATUSES = {
     "unsupported_encoding": 415,
     "unknown_format": 415,
     "not_finished": 409,
+    "idempotency_key_in_use": 409,
     "job_failed": 409,
     "job_cancelled": 409,
     "result_expired": 410,
@@ -47,7 +50,7 @@ STATUSES = {
     "digest_mismatch": 500,
     "artefact_missing": 500,
 }
-RETRY_AFTER_SECONDS = {"not_finished": 1, "disk_low": 60, "database_down": 5}
+RETRY_AFTER_SECONDS = {"not_finished": 1, "idempotency_key_in_use": 5, "disk_low": 60, "database_down": 5}
 
 
 def register(app: APIFlask) -> None:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 from typing import Any
 from uuid import UUID
 
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request, url_for
 
-from api import uploads
+from api import idempotency, uploads, waiting
+from api.accepted import accepted
 from api.context import OWNER, workshop
+from api.digests import BodyDigests
 from api.presenting import job_resource
 from base.formats import looks_newline_stripped, newlines_stripped
 from jobs import intake, reading
 from jobs.dry_run import dry_run
 from jobs.errors import Problem
 from jobs.lifecycle import ending
-from jobs.lifecycle.submission import accept
+from jobs.lifecycle.submission import accept, find_repeat
 from jobs.lifecycle.window import PLAN, send_step
 from jobs.options import Options, parse_options
 from jobs.reading import JobView
@@ -29,20 +29,11 @@ from jobs.states import JobStatus
 blueprint = APIBlueprint("jobs", __name__)
 
 HEAD_BYTES = 1 << 20
-MAX_WAIT_SECONDS = 30.0
-# A waiting request looks at the database this often: at least, at most, and in between by the job's age, so
-# that nobody learns of an end more than some percent late, and workers are hardly disturbed.
-FIRST_POLL_SECONDS = 0.005
-SLOWEST_POLL_SECONDS = 0.25
-POLL_SHARE_OF_AGE = 1 / 30
-MAX_KEY_LENGTH = 255
 LIST_OPTIONS = ("status", "model", "tag", "limit", "cursor")
-# Each waiting request holds a thread; beyond this many, an answer comes at once.
-_waiting = threading.BoundedSemaphore(4)
 
 
 @blueprint.route("/jobs", methods=["POST", "PUT"])
-@blueprint.doc(summary="Submit a file to be scored", responses=[200, 202, 400, 404, 413, 415, 422, 503])
+@blueprint.doc(summary="Submit a file to be scored", responses=[200, 202, 400, 404, 409, 413, 415, 422, 503])
 def submit() -> Response:
     """The body is the file, or a form with the part `file` or many parts `image`.
 
@@ -55,33 +46,49 @@ def submit() -> Response:
 def _submit() -> Response:
     shop = workshop()
     uploads.refuse_unknown_coding(request)
+    key, digests = idempotency.key_of(request), BodyDigests(request)
     query = dict(request.args.lists())
     form = uploads.is_multipart(request)
     if not form:
         early = parse_options(uploads.options_of(query, {}))
         shop.registry.resolve(early.model, shop.settings.default_model or None)
     limits = (shop.settings.max_upload_bytes, shop.settings.min_free_bytes)
-    with intake.receive(shop.files, request.content_length, *limits) as upload:
+    with (
+        idempotency.receiving(request, key, digests) as keep_key,
+        intake.receive(shop.files, request.content_length, *limits) as upload,
+    ):
+        body = uploads.Body(request, keep_key, digests.watch)
         name, fields = "", dict[str, str]()
         if form:
-            name, fields = uploads.read_form(request, upload)
+            name, fields = uploads.read_form(request, body, upload)
         else:
-            name = uploads.read_raw(request, upload)
+            name = uploads.read_raw(request, body, upload)
         upload.finish()
         options = parse_options(uploads.options_of(query, fields))
-        return _decide(upload, options, name)
+        return _decide(upload, options, name, key)
 
 
-def _decide(upload: intake.Upload, options: Options, name: str) -> Response:
+def _decide(upload: intake.Upload, options: Options, name: str, key: str | None) -> Response:
     shop = workshop()
     if request.mimetype == "application/x-www-form-urlencoded":
         _refuse_stripped(upload)
+    asked = idempotency.fingerprint(upload.sha256, options)
+    # before the file is looked at: the model that it was fine for may be another one by now
+    if not options.dry_run and (made := find_repeat(shop.database, OWNER, key, asked)):
+        return accepted(made, is_new=False)
     examined = intake.examine(shop, upload.path, options)
     if options.dry_run:
         return jsonify(dry_run(shop, upload.path, examined, options))
     file_name = name or f"input.{examined.shape.format}"
     submission = intake.submission(
-        shop, upload, examined, options, owner=OWNER, file_name=file_name, key=_idempotency_key()
+        shop,
+        upload,
+        examined,
+        options,
+        owner=OWNER,
+        file_name=file_name,
+        key=key,
+        request_sha256=asked,
     )
     is_new = False
     try:
@@ -91,16 +98,7 @@ def _decide(upload: intake.Upload, options: Options, name: str) -> Response:
             shop.files.remove_folder(ending.input_folder(submission.input_id))
     if is_new:
         send_step(shop.database, shop.broker, PLAN, job.id)
-    return _accepted(job)
-
-
-def _idempotency_key() -> str | None:
-    key = request.headers.get("Idempotency-Key", "").strip().strip('"')
-    if len(key) > MAX_KEY_LENGTH:
-        raise Problem(
-            "bad_option", f"Idempotency-Key has {len(key)} characters; send {MAX_KEY_LENGTH} at most."
-        )
-    return key or None
+    return accepted(job, is_new=is_new)
 
 
 def _refuse_stripped(upload: intake.Upload) -> None:
@@ -110,32 +108,12 @@ def _refuse_stripped(upload: intake.Upload) -> None:
             raise newlines_stripped()
 
 
-def _accepted(job: Job) -> Response:
-    shop = workshop()
-    resource = job_resource(reading.view(shop.database, job))
-    if not reading.count_live_workers(shop.database, 3 * shop.settings.heartbeat_seconds):
-        resource["warnings"] = [
-            *resource["warnings"],
-            "No worker is running; the job starts as soon as one does.",
-        ]
-    answer = jsonify(resource)
-    answer.status_code = 202
-    answer.headers["Location"] = url_for("jobs.show", job_id=job.id)
-    answer.headers["Retry-After"] = "1"
-    return answer
-
-
 @blueprint.get("/jobs/<job_id>")
 @blueprint.doc(summary="Read a job", responses=[200, 304, 404])
 def show(job_id: str) -> Response:
     """Always 200 while the job exists. `?wait=25` answers when it changes, or after that many seconds."""
     etags = request.if_none_match
-    seconds = _wait_seconds()
-    if seconds and _waiting.acquire(blocking=False):
-        try:
-            _wait(job_id, seconds)
-        finally:
-            _waiting.release()
+    waiting.until_changed(job_id, etags, waiting.seconds_of(request))
     shop = workshop()
     view = reading.view_job(shop.database, OWNER, job_id)
     tag = str(view.job.revision)
@@ -146,34 +124,6 @@ def show(job_id: str) -> Response:
     if not view.job.done:
         answer.headers["Retry-After"] = "1"
     return answer
-
-
-def _wait_seconds() -> float:
-    text = request.args.get("wait")
-    if text is None:
-        return 0.0
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds < float("inf"):
-        raise Problem("bad_option", f"wait must be a number of seconds, such as 25, not {text!r}.")
-    return min(seconds, MAX_WAIT_SECONDS)
-
-
-def _wait(job_id: str, seconds: float) -> None:
-    """Return once the job differs from what the client has seen, or else from what it is now."""
-    database = workshop().database
-    job = reading.find_job(database, OWNER, job_id)
-    if job.done or (request.if_none_match and not request.if_none_match.contains_weak(str(job.revision))):
-        return
-    end = time.monotonic() + seconds
-    pause = max(FIRST_POLL_SECONDS, (time.time() - job.created_at) * POLL_SHARE_OF_AGE)
-    while (left := end - time.monotonic()) > 0:
-        time.sleep(min(pause, SLOWEST_POLL_SECONDS, left))
-        pause *= 1.3
-        if reading.revision(database, OWNER, job_id) != job.revision:
-            return
 
 
 @blueprint.get("/jobs")

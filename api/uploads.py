@@ -6,7 +6,7 @@ parsing, which would swallow a body that curl labels as a form, is never trigger
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
 from flask import Request
@@ -39,9 +39,13 @@ def is_multipart(request: Request) -> bool:
 
 
 class Body:
-    """A request's body to read from: one that breaks off is a ``Problem``, never half a file."""
+    """A request's body to read from: one that breaks off is a ``Problem``, never half a file.
 
-    def __init__(self, request: Request) -> None:
+    ``watchers`` are called with each block, and with nothing at the end; they may raise to refuse the rest.
+    """
+
+    def __init__(self, request: Request, *watchers: Callable[[bytes], None]) -> None:
+        self._watchers = watchers
         self._stream = request.stream
         self._announced = request.content_length or 0  # 0 if it is sent in chunks: those have an end mark
         self._received = 0
@@ -58,6 +62,8 @@ class Body:
             raise _incomplete(
                 f"It has {self._received} of the {self._announced} bytes of its Content-Length."
             )
+        for watch in self._watchers:
+            watch(block)
         return block
 
 
@@ -65,18 +71,17 @@ def _incomplete(reason: str) -> Problem:
     return Problem("incomplete_body", f"The body broke off. {reason} Nothing was accepted; send it again.")
 
 
-def read_raw(request: Request, upload: Upload) -> str:
+def read_raw(request: Request, body: Body, upload: Upload) -> str:
     """Stream the whole body into ``upload``; returns its name at the client, if one was sent."""
-    body = Body(request)
     while block := body.read(BLOCK_BYTES):
         upload.write(block)
     return parse_options_header(request.headers.get("Content-Disposition"))[1].get("filename", "")
 
 
-def read_form(request: Request, upload: Upload) -> tuple[str, dict[str, str]]:
+def read_form(request: Request, body: Body, upload: Upload) -> tuple[str, dict[str, str]]:
     """Stream the files of a form into ``upload``; returns the name of an only one, and the other fields."""
     files = FileParts(upload)
-    fields = forms.read_form(boundary_of(request), Body(request).read, files.add)
+    fields = forms.read_form(boundary_of(request), body.read, files.add)
     return files.finish(), fields
 
 

@@ -52,7 +52,9 @@ class Settings(BaseSettings):
     max_chunk_bytes: int = Field(32 * MIB, ge=1024, description="Most input bytes that one chunk may cover.")
     chunk_seconds: float = Field(0.3, gt=0, description="Scoring time that a chunk is cut for.")
     max_attempts: int = Field(5, ge=1, description="Tries at one chunk, plan or finish before the job fails.")
-    lease_seconds: float = Field(60, gt=0, description="How long a silent worker keeps its right to a chunk.")
+    lease_seconds: float = Field(
+        60, gt=0, description="How long a silent worker keeps its right to a chunk, a silent upload its key."
+    )
     heartbeat_seconds: float = Field(10, gt=0, description="How often a worker renews its lease.")
     caretaker_seconds: float = Field(5, gt=0, description="How often the caretaker looks for lost work.")
     retry_seconds: float = Field(

@@ -15,7 +15,7 @@ import structlog
 from sqlalchemy import and_, delete, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from base.database.tables import chunks, jobs, ticks, workers
+from base.database.tables import chunks, jobs, ticks, uploads, workers
 from base.files import ORPHAN_AGE_SECONDS
 from jobs.lifecycle.chunks import close_lost
 from jobs.lifecycle.ending import expire, input_folder, job_folder
@@ -32,7 +32,7 @@ STEPS = {JobStatus.QUEUED: PLAN, JobStatus.PLANNING: PLAN, JobStatus.FINISHING: 
 # A younger chunk that was claimed this long ago has certainly overtaken one that is still waiting.
 OVERTAKEN_SECONDS = 2.0
 ORPHAN_SWEEP_SECONDS = 3600.0
-WORKER_MEMORY_SECONDS = 24 * 3600.0
+MEMORY_SECONDS = 24 * 3600.0
 
 
 class Caretaker:
@@ -244,11 +244,12 @@ def send_due(stores: Stores) -> None:
 
 
 def expire_jobs(stores: Stores) -> None:
-    """Remove the files of jobs whose time is over, and forget workers that are long gone."""
+    """Remove the files of jobs whose time is over, and forget workers and uploads that are long gone."""
     database = stores.database
     with database.writing() as connection:
         now = database.now(connection)
-        connection.execute(delete(workers).where(workers.c.seen_at < now - WORKER_MEMORY_SECONDS))
+        connection.execute(delete(workers).where(workers.c.seen_at < now - MEMORY_SECONDS))
+        connection.execute(delete(uploads).where(uploads.c.lease_until < now - MEMORY_SECONDS))
         over = and_(jobs.c.expires_at < now, jobs.c.expired_at.is_(None), jobs.c.status.in_(FINAL))
         due = Job.from_rows(connection.execute(select(jobs).where(over)).all())
     for job in due:

@@ -143,6 +143,7 @@ def submission(
     owner: str,
     file_name: str,
     key: str | None,
+    request_sha256: str,
 ) -> Submission:
     """Keep the file, and gather all that the database must know of the job."""
     input_id = str(uuid7())
@@ -152,6 +153,7 @@ def submission(
     return Submission(
         owner=owner,
         idempotency_key=key,
+        request_sha256=request_sha256,
         name=options.name,
         tags=options.tags,
         model_name=manifest.name,

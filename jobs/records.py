@@ -78,6 +78,8 @@ class Job(Record):
     model_version: int
     model_sha256: str
     input_id: str
+    request_sha256: str | None
+    retry_of: str | None
     options: dict[str, Any]
     warnings: list[str]
     rows_total: int | None
@@ -97,6 +99,7 @@ class Job(Record):
     finished_at: float | None
     expires_at: float
     expired_at: float | None
+    deadline_at: float | None
 
     @property
     def done(self) -> bool:

@@ -44,6 +44,7 @@ def submission(**changes: Any) -> Submission:
     values: dict[str, Any] = {
         "owner": OWNER,
         "idempotency_key": None,
+        "request_sha256": None,
         "name": None,
         "tags": [],
         "model_name": "wine",

@@ -73,6 +73,16 @@ inputs = Table(
     Column("created_at", Float(53), nullable=False),
 )
 
+# Idempotency-Keys whose first upload still runs. A row that outlives its lease is as good as none.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("owner", String(128), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("holder", String(36), nullable=False),
+    Column("lease_until", Float(53), nullable=False),
+)
+
 jobs = Table(
     "jobs",
     metadata,
@@ -87,6 +97,7 @@ jobs = Table(
     Column("model_version", Integer, nullable=False),
     Column("model_sha256", String(64), nullable=False),
     Column("input_id", String(36), ForeignKey("inputs.id"), nullable=False),
+    Column("request_sha256", String(64)),  # what an Idempotency-Key stands for
     Column("retry_of", String(36)),
     Column("options", JSON, nullable=False),
     Column("warnings", JSON, nullable=False),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, insert, select
+from sqlalchemy import Connection, and_, insert, select
 from sqlalchemy.exc import IntegrityError
 from uuid6 import uuid7
 
@@ -16,12 +17,13 @@ from jobs.records import Job
 from jobs.states import JobStatus
 
 
-@dataclass(frozen=True)
-class Submission:
+@dataclass(frozen=True, kw_only=True)
+class NewJob:
     """All that is fixed about a job when it is accepted; times to live in seconds."""
 
     owner: str
     idempotency_key: str | None
+    request_sha256: str | None
     name: str | None
     tags: list[str]
     model_name: str
@@ -33,6 +35,13 @@ class Submission:
     ttl_seconds: float
     deadline_seconds: float | None
     input_id: str
+    retry_of: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission(NewJob):
+    """A job with an input of its own."""
+
     input_name: str
     input_bytes: int
     input_sha256: str
@@ -40,45 +49,54 @@ class Submission:
     input_file: str
 
 
-def find_repeat(database: Database, submission: Submission) -> Job | None:
-    """The job that an earlier request with the same Idempotency-Key made, if any.
-
-    Raises ``Problem`` (``idempotency_key_reused``) if that request sent something else.
-    """
-    if submission.idempotency_key is None:
-        return None
-    same_key = and_(owned(jobs, submission.owner), jobs.c.idempotency_key == submission.idempotency_key)
+def find_keyed(database: Database, owner: str, key: str) -> tuple[Job, int, str] | None:
+    """The job that a request with this Idempotency-Key made, with bytes and digest of its input."""
+    same_key = and_(owned(jobs, owner), jobs.c.idempotency_key == key)
+    query = select(jobs, inputs.c.bytes, inputs.c.sha256).join(inputs, inputs.c.id == jobs.c.input_id)
     with database.reading() as connection:
-        query = select(jobs, inputs.c.sha256).join(inputs, inputs.c.id == jobs.c.input_id).where(same_key)
-        row = connection.execute(query).first()
-    if row is None:
-        return None
-    job = Job.from_row(row)
-    asked = (submission.input_sha256, submission.model_name, submission.options)
-    if (row.sha256, job.model_name, job.options) != asked:
-        raise Problem(
-            "idempotency_key_reused",
-            f"Idempotency-Key {submission.idempotency_key!r} belongs to job {job.id}, which has another file "
-            "or other options. Send a new key for a new job.",
-        )
-    return job
+        row = connection.execute(query.where(same_key)).first()
+    return None if row is None else (Job.from_row(row), row.bytes, row.sha256)
 
 
-def accept(database: Database, submission: Submission) -> tuple[Job, bool]:
+def find_repeat(database: Database, owner: str, key: str | None, request_sha256: str | None) -> Job | None:
+    """The job that the same request made before, if any.
+
+    Raises ``Problem`` (``idempotency_key_reused``) if the key was sent with another request.
+    """
+    made = find_keyed(database, owner, key) if key else None
+    if made and key and made[0].request_sha256 != request_sha256:
+        raise key_reused(key, made[0])
+    return made[0] if made else None
+
+
+def key_reused(key: str, job: Job) -> Problem:
+    """The refusal of a key that stands for something else."""
+    return Problem(
+        "idempotency_key_reused",
+        f"Idempotency-Key {key!r} belongs to job {job.id}, which has another file or other options. "
+        "Send a new key for a new job.",
+    )
+
+
+def accept(database: Database, new: Submission) -> tuple[Job, bool]:
     """Commit input and job (``queued``); the second value is False if the key's job existed already."""
-    if repeat := find_repeat(database, submission):
+    return _once(database, new, lambda: _insert(database, new))
+
+
+def _once(database: Database, new: NewJob, insert_job: Callable[[], Job]) -> tuple[Job, bool]:
+    asked = (new.owner, new.idempotency_key, new.request_sha256)
+    if repeat := find_repeat(database, *asked):
         return repeat, False
     try:
-        return _insert(database, submission), True
+        return insert_job(), True
     except IntegrityError:
         # Two requests with one key at the same time: the other one was first.
-        if repeat := find_repeat(database, submission):
+        if repeat := find_repeat(database, *asked):
             return repeat, False
         raise
 
 
 def _insert(database: Database, new: Submission) -> Job:
-    job_id = str(uuid7())
     with database.writing() as connection:
         now = database.now(connection)
         connection.execute(
@@ -93,25 +111,31 @@ def _insert(database: Database, new: Submission) -> Job:
                 created_at=now,
             )
         )
-        added = insert(jobs).values(
-            id=job_id,
-            owner=new.owner,
-            idempotency_key=new.idempotency_key,
-            name=new.name,
-            tags=new.tags,
-            status=JobStatus.QUEUED,
-            model_name=new.model_name,
-            model_version=new.model_version,
-            model_sha256=new.model_sha256,
-            input_id=new.input_id,
-            options=new.options,
-            warnings=new.warnings,
-            rows_total=new.rows_total,
-            error_counts={},
-            errors_preview=[],
-            created_at=now,
-            sent_at=now,  # the caller sends the plan message right after this commit
-            expires_at=now + new.ttl_seconds,
-            deadline_at=None if new.deadline_seconds is None else now + new.deadline_seconds,
-        )
-        return Job.from_row(connection.execute(added.returning(*jobs.c)).one())
+        return _insert_job(connection, new, now)
+
+
+def _insert_job(connection: Connection, new: NewJob, now: float) -> Job:
+    added = insert(jobs).values(
+        id=str(uuid7()),
+        owner=new.owner,
+        idempotency_key=new.idempotency_key,
+        request_sha256=new.request_sha256,
+        name=new.name,
+        tags=new.tags,
+        status=JobStatus.QUEUED,
+        model_name=new.model_name,
+        model_version=new.model_version,
+        model_sha256=new.model_sha256,
+        input_id=new.input_id,
+        retry_of=new.retry_of,
+        options=new.options,
+        warnings=new.warnings,
+        rows_total=new.rows_total,
+        error_counts={},
+        errors_preview=[],
+        created_at=now,
+        sent_at=now,  # the caller sends the plan message right after this commit
+        expires_at=now + new.ttl_seconds,
+        deadline_at=None if new.deadline_seconds is None else now + new.deadline_seconds,
+    )
+    return Job.from_row(connection.execute(added.returning(*jobs.c)).one())

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from rowmill.client.errors import DigestMismatch
 from rowmill.client.job import Job
 from rowmill.client.options import JobOptions, as_query
 from rowmill.client.resource import JobResource
@@ -79,7 +80,8 @@ class Client:
         Files are streamed. A folder means each file in it and below, sorted by name, without those whose
         names begin with a dot; a list of paths is scored in its order. No `model` means the server's default
         one. `progress` is called with the bytes sent and their total (None: unknown). Raises ApiError when
-        the server refuses the input, ConnectError without a server, OSError for files that cannot be read.
+        the server refuses the input, ConnectError without a server, OSError for files that cannot be read,
+        DigestMismatch (and deletes the job) if what arrived is not what was sent.
         """
         with opened(data, progress) as upload:
             # one key for all tries: a submission whose answer got lost is not run twice
@@ -92,7 +94,14 @@ class Client:
                 body=upload.blocks,
                 repeat=upload.repeatable,
             )
-        return Job(self._transport, resource["id"])
+        job, arrived = Job(self._transport, resource["id"]), resource["input"]["sha256"]
+        if arrived != upload.sha256:
+            job.delete()
+            raise DigestMismatch(
+                f"the input was sent with SHA-256 {upload.sha256} and arrived with {arrived}; "
+                "its job is deleted, send it again"
+            )
+        return job
 
     def job(self, job_id: str) -> Job:
         """A handle for a job by its id; nothing is asked yet."""

@@ -6,7 +6,7 @@ RowmillError
 ├── JobFailed         the job ended in `failed`: job
 ├── JobCancelled      the job ended in `cancelled`: job
 ├── WaitTimeout       the job goes on, the patience of the caller ended: job_id
-└── DigestMismatch    a result arrived damaged
+└── DigestMismatch    an input or a result arrived damaged
 
 Wrong arguments are TypeError or ValueError, as everywhere in Python; they are not in this tree.
 """
@@ -71,7 +71,7 @@ class WaitTimeout(RowmillError):
 
 
 class DigestMismatch(RowmillError):
-    """The bytes received are not the bytes that the server announced."""
+    """The bytes that arrived are not those that were sent."""
 
 
 def failure_text(job: JobResource) -> str:

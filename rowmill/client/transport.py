@@ -19,6 +19,8 @@ FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 5.0
 TIME_LIMITS = httpx.Timeout(connect=5, read=60, write=60, pool=None)
 PASSING = frozenset({429, 502, 503, 504})
+# An earlier try of ours, whose connection broke, may not have been given up by the server yet.
+PASSING_CODES = frozenset({"idempotency_key_in_use"})
 
 Body = Callable[[], Iterator[bytes]]
 
@@ -100,7 +102,8 @@ class Transport:
 
     def _patience(self, failure: ConnectError | ApiError) -> float:
         if isinstance(failure, ApiError):
-            return PATIENCE_SECONDS if failure.status in PASSING else 0
+            passing = failure.status in PASSING or failure.code in PASSING_CODES
+            return PATIENCE_SECONDS if passing else 0
         return PATIENCE_SECONDS if self._answered else FIRST_CONTACT_SECONDS
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeGuard, cast
 from urllib.parse import quote
@@ -23,14 +24,23 @@ BLOCK_BYTES = 1 << 20
 Progress = Callable[[int, int | None], None]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Upload:
     """A body to send; `repeatable` is False where the bytes can be read only once."""
 
-    blocks: Callable[[], Iterator[bytes]]
+    open_blocks: Callable[[], Iterator[bytes]]
     name: str | None
     size_bytes: int | None
     repeatable: bool
+    sha256: str = field(default="", init=False)  # of the last try that was sent whole
+
+    def blocks(self) -> Iterator[bytes]:
+        """The body from its first byte, hashed as it passes: a digest before it means reading it twice."""
+        hasher = hashlib.sha256()
+        for block in self.open_blocks():
+            hasher.update(block)
+            yield block
+        self.sha256 = hasher.hexdigest()
 
     def headers(self) -> dict[str, str]:
         """Length and name of the body; without a length it is sent chunked."""

@@ -273,13 +273,12 @@ def test_an_overtaken_attempt_cannot_fail_its_job(database: Database, clock: Clo
 
 
 def test_one_idempotency_key_makes_one_job(database: Database) -> None:
-    asked = submission(idempotency_key="k")
-    first, is_new = accept(database, asked)
+    first, is_new = accept(database, submission(idempotency_key="k", request_sha256="8" * 64))
     assert is_new
-    again, is_new = accept(database, submission(idempotency_key="k"))
+    again, is_new = accept(database, submission(idempotency_key="k", request_sha256="8" * 64))
     assert (again.id, is_new) == (first.id, False)
     with pytest.raises(Problem, match="another file"):
-        accept(database, submission(idempotency_key="k", input_sha256="9" * 64))
+        accept(database, submission(idempotency_key="k", request_sha256="9" * 64))
 
 
 def test_jobs_of_others_do_not_exist(database: Database) -> None:

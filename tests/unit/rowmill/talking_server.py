@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 import threading
@@ -23,6 +24,7 @@ class Seen:
     headers: dict[str, str]
     body: bytes
     body_bytes: int
+    body_sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,12 @@ def resource(
     }
 
 
+def accepted(request: Seen) -> Answer:
+    """The reply to a submission that arrived whole."""
+    source = {"name": "data.csv", "format": "csv", "bytes": request.body_bytes, "sha256": request.body_sha256}
+    return as_json(resource(input=source), 202)
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -117,10 +125,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         address = urlsplit(self.path)
-        body, size = self._body()
+        body, size, digest = self._body()
         query = dict(parse_qsl(address.query, keep_blank_values=True))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        answer = self.server.talking.answer(Seen(self.command, address.path, query, headers, body, size))
+        answer = self.server.talking.answer(
+            Seen(self.command, address.path, query, headers, body, size, digest)
+        )
         if answer.cut_after == -1:
             self.close_connection = True
             return
@@ -133,13 +143,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_DELETE = _serve  # noqa: N815 - the names that http.server calls
 
-    def _body(self) -> tuple[bytes, int]:
-        blocks, size = [], 0
+    def _body(self) -> tuple[bytes, int, str]:
+        blocks, size, hasher = [], 0, hashlib.sha256()
         for block in self._blocks():
+            hasher.update(block)
             size += len(block)
             if size <= 1 << 20:
                 blocks.append(block)
-        return b"".join(blocks), size
+        return b"".join(blocks), size, hasher.hexdigest()
 
     def _blocks(self) -> Iterator[bytes]:
         if self.headers.get("Transfer-Encoding") == "chunked":

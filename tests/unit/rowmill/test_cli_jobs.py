@@ -19,6 +19,7 @@ from rowmill.cli import app
 from tests.unit.rowmill.talking_server import (
     Answer,
     TalkingServer,
+    accepted,
     as_json,
     problem,
     resource,
@@ -37,7 +38,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[TalkingS
         monkeypatch.setenv("ROWMILL_URL", server.url)
         monkeypatch.chdir(tmp_path)
         (tmp_path / "data.csv").write_text("a\n1\n")
-        server.on("POST", "/jobs", as_json(resource(), 202))
+        server.on("POST", "/jobs", accepted)
         server.on("GET", "/jobs/j1", as_json(SUCCEEDED, ETag='"1"'))
         server.on("GET", "/jobs/j1/result", Answer(200, b"PAR1"))
         server.on("GET", "/jobs/j1/result.csv", Answer(200, b"prediction\n1\n"))

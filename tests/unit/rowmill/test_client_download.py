@@ -17,6 +17,7 @@ from tests.unit.rowmill.talking_server import (
     Answer,
     Seen,
     TalkingServer,
+    accepted,
     as_json,
     problem,
     resource,
@@ -168,7 +169,7 @@ def test_score_is_submit_wait_and_result_under_the_frames_own_index(
 ) -> None:
     file = io.BytesIO()
     pd.DataFrame({"prediction": ["x", "y"], "error": [None, "bad_value"]}).to_parquet(file)
-    server.on("POST", "/jobs", as_json(resource(), 202))
+    server.on("POST", "/jobs", accepted)
     server.on("GET", "/jobs/j1", as_json(resource("succeeded"), ETag='"1"'))
     server.on("GET", RESULT, stored(file.getvalue()))
     result = client.score(pd.DataFrame({"a": [1, 2]}, index=["first", "second"]), model="wine")
@@ -178,7 +179,7 @@ def test_score_is_submit_wait_and_result_under_the_frames_own_index(
 def test_score_of_a_path_counts_rows_from_zero(client: Client, server: TalkingServer, tmp_path: Path) -> None:
     file = io.BytesIO()
     pd.DataFrame({"prediction": [1.5, 2.5]}).to_parquet(file)
-    server.on("POST", "/jobs", as_json(resource(), 202))
+    server.on("POST", "/jobs", accepted)
     server.on("GET", "/jobs/j1", as_json(resource("succeeded"), ETag='"1"'))
     server.on("GET", RESULT, stored(file.getvalue()))
     path = tmp_path / "data.csv"

@@ -12,23 +12,22 @@ import pandas as pd
 import pytest
 
 from rowmill import Client
-from rowmill.client import ApiError, ConnectError
+from rowmill.client import ApiError, ConnectError, DigestMismatch
 from tests.unit.rowmill.talking_server import (
     Answer,
     TalkingServer,
+    accepted,
     as_json,
     problem,
     resource,
     talking_server,
 )
 
-ACCEPTED = as_json(resource(), 202)
-
 
 @pytest.fixture
 def server() -> Iterator[TalkingServer]:
     with talking_server() as server:
-        server.on("POST", "/jobs", ACCEPTED)
+        server.on("POST", "/jobs", accepted)
         yield server
 
 
@@ -107,16 +106,30 @@ def test_progress_hears_of_every_byte(client: Client, data: Path) -> None:
 
 @pytest.mark.parametrize(
     "first",
-    [problem(503, "busy", "too busy", Retry_After="0"), Answer(cut_after=-1)],
-    ids=["refused", "lost"],
+    [
+        problem(503, "busy", "too busy", Retry_After="0"),
+        problem(409, "idempotency_key_in_use", "still being received", Retry_After="0"),
+        Answer(cut_after=-1),
+    ],
+    ids=["refused", "in use", "lost"],
 )
 def test_a_second_try_sends_the_whole_body_under_the_same_key(
     client: Client, server: TalkingServer, data: Path, first: Answer
 ) -> None:
-    server.on("POST", "/jobs", first, ACCEPTED)
+    server.on("POST", "/jobs", first, accepted)
     assert client.submit(data).id == "j1"
     assert [request.body for request in server.seen] == [data.read_bytes()] * 2
     assert len({request.headers["idempotency-key"] for request in server.seen}) == 1
+
+
+def test_an_input_that_arrived_damaged_is_not_scored(
+    client: Client, server: TalkingServer, data: Path
+) -> None:
+    server.on("POST", "/jobs", as_json(resource(), 202))
+    server.on("DELETE", "/jobs/j1", Answer(204))
+    with pytest.raises(DigestMismatch, match="send it again"):
+        client.submit(data)
+    assert server.seen[-1].method == "DELETE"
 
 
 def test_each_submission_has_its_own_key(client: Client, server: TalkingServer, data: Path) -> None:
@@ -126,7 +139,7 @@ def test_each_submission_has_its_own_key(client: Client, server: TalkingServer, 
 
 
 def test_an_open_file_is_never_sent_twice(client: Client, server: TalkingServer) -> None:
-    server.on("POST", "/jobs", problem(503, "busy", "too busy", Retry_After="0"), ACCEPTED)
+    server.on("POST", "/jobs", problem(503, "busy", "too busy", Retry_After="0"), accepted)
     with pytest.raises(ApiError, match="too busy"):
         client.submit(io.BytesIO(b"a\n1\n"))
     assert len(server.seen) == 1
