@@ -72,7 +72,8 @@ def head_members(
             path, decoded, shape, HEAD_ARCHIVE_BYTES, max_decoded_bytes
         )
         archive = decoded if shape.needs_decoding else path
-        rows = write_index(archive, shape, index, _never_stops, most=HEAD_MEMBERS).rows
+        found = write_index(archive, shape, index, _never_stops, most=HEAD_MEMBERS, is_whole=not is_cut)
+        rows = found.rows
         members = read_members(archive, index, Span(0, rows, rows), max_member_bytes=max_member_bytes)
         yield (m for m in members if not (is_cut and m.problem and m.problem.code == "truncated"))
 

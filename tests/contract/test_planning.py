@@ -69,7 +69,10 @@ def test_planning_an_archive_leaves_the_index_that_its_chunks_read(
     workshop: Workshop, clock: Clock, tmp_path: Path, form: str
 ) -> None:
     files = {f"{number}.png": b"%d" % number for number in range(5)}
-    content = zipped(files) if form == "zip" else tarred(files)[:-5000]  # ends without its end mark
+    if form == "zip":
+        content = zipped(files | {"cut.png": b""})
+    else:
+        content = tarred(files | {"cut.png": bytes(3000)})[: 5 * 1024 + 512 + 1000]
     packed = gzip.compress(content) if form == "tar.gz" else content
     job, folder = image_job(workshop, tmp_path, packed)
     assert steps.claim_planning(workshop.database, job.id, LEASE_SECONDS, MAX_ATTEMPTS)
@@ -77,7 +80,7 @@ def test_planning_an_archive_leaves_the_index_that_its_chunks_read(
     clock.advance(LEASE_SECONDS + 1)
     plan_job(workshop, job.id)
     view = reading.view_job(workshop.database, OWNER, job.id)
-    assert (view.job.status, view.job.rows_total, view.job.chunks_total) == ("scoring", 5, 1)
+    assert (view.job.status, view.job.rows_total, view.job.chunks_total) == ("scoring", 6, 1)
     decoded = {"decoded-2"} if form == "tar.gz" else set()
     assert {path.name for path in folder.iterdir()} == {"received", "members-2"} | decoded
     stored = workshop.files.path(view.input.readable_file), workshop.files.path(view.input.member_index)

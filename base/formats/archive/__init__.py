@@ -21,20 +21,30 @@ __all__ = ["Indexed", "read_members", "write_index"]
 
 
 def write_index(
-    path: Path, shape: InputShape, out: Path, alive: Callable[[], None], *, most: int = MAX_MEMBERS + 1
+    path: Path,
+    shape: InputShape,
+    out: Path,
+    alive: Callable[[], None],
+    *,
+    most: int = MAX_MEMBERS + 1,
+    is_whole: bool = True,
 ) -> Indexed:
     """Find the members of the (decoded) archive, at most ``most`` of them, and store them in ``out``.
 
-    Raises InputRefused where the archive as a whole cannot be used. ``alive`` may raise to stop.
+    ``is_whole`` is False for the head of a tar. Raises InputRefused where the archive as a whole cannot be
+    used. ``alive`` is called all the time, and may raise to stop.
     """
     if shape.format == "zip":
         rows, size = index.write(itertools.islice(zip_entries.entries(path), most), out, alive)
         return Indexed(rows, size, [])
     with path.open("rb", buffering=0) as file:
-        walk = tar_entries.TarWalk(
-            lambda count, at: os.pread(file.fileno(), count, at), os.fstat(file.fileno()).st_size
-        )
+
+        def read_at(count: int, at: int) -> bytes:
+            alive()
+            return os.pread(file.fileno(), count, at)
+
+        walk = tar_entries.TarWalk(read_at, os.fstat(file.fileno()).st_size, is_whole=is_whole)
         rows, size = index.write(itertools.islice(walk.entries(), most), out, alive)
-    if not rows:
+    if is_whole and not rows:
         raise InputRefused("empty_input", "the tar archive holds no files")
     return Indexed(rows, size, walk.notes)

@@ -20,6 +20,7 @@ _NOTHING = bytes(BLOCK)
 
 _FILES = (b"0", b"\0", b"7")
 _SPARSE = b"S"
+_IS_SPARSE = b"GNU.sparse."
 _NO_ROWS = (b"5", b"D", b"V")  # folders, GNU's lists of a folder, labels
 _WITHOUT_DATA = (b"1", b"2", b"3", b"4", b"5", b"6")
 _SPECIAL = {b"1": "a hard link", b"2": "a symbolic link", b"3": "a device", b"4": "a device", b"6": "a fifo"}
@@ -31,7 +32,7 @@ def sniff(head: bytes, *, final: bool) -> InputShape:
         raise InputRefused(
             "empty_input", "the file begins with zeros only: an empty tar archive, or bytes that were lost"
         )
-    walk = TarWalk(lambda size, at: head[at : at + size], len(head))
+    walk = TarWalk(lambda size, at: head[at : at + size], len(head), is_whole=final)
     sizes = [entry.size for entry in walk.entries()]
     if final and not sizes:
         raise InputRefused("empty_input", "the tar archive holds no files")
@@ -42,10 +43,13 @@ def sniff(head: bytes, *, final: bool) -> InputShape:
 
 
 class TarWalk:
-    """One pass over an archive of ``size`` bytes; ``read_at(count, at)`` gives fewer at the end only."""
+    """One pass over an archive of ``size`` bytes; ``read_at(count, at)`` gives fewer at the end only.
 
-    def __init__(self, read_at: Callable[[int, int], bytes], size: int) -> None:
-        self._read_at, self._size = read_at, size
+    An archive that is not whole may end anywhere: it is the head of one that goes on.
+    """
+
+    def __init__(self, read_at: Callable[[int, int], bytes], size: int, *, is_whole: bool) -> None:
+        self._read_at, self._size, self._is_whole = read_at, size, is_whole
         self._at = 0
         self._headers = 0
         self._has_ended = False
@@ -56,7 +60,11 @@ class TarWalk:
         return self._read_at(count, at) if at < self._size else b""
 
     def entries(self) -> Iterator[Entry]:
-        """The members that are rows, in order. Raises InputRefused where a header is damaged."""
+        """The members that are rows, in order.
+
+        Raises InputRefused where a header is damaged, and where the archive ends without its end mark and
+        there is no row that could say so.
+        """
         extended: dict[bytes, bytes] = {}
         while header := self._next_header():
             if header.kind in (b"L", b"K", b"x", b"g"):
@@ -69,11 +77,12 @@ class TarWalk:
             extended = {}
             if entry:
                 yield entry
-        if not self._has_ended:
-            behind = f" behind {shown(self._last)!r}" if self._last else ""
+        if self._at > self._size:
             self.notes.append(
-                f"The tar archive has no end mark{behind}: it was cut off there, and what followed is lost."
+                f"The tar archive was cut off within {shown(self._last)!r}: what followed it is missing."
             )
+        elif self._is_whole and not self._has_ended:
+            raise self._damaged(BadHeader("it has no end mark, so it was cut off"))
 
     def _next_header(self) -> Header | None:
         block = self._read(BLOCK, self._at)
@@ -154,7 +163,7 @@ class TarWalk:
     ) -> tuple[str, str] | None:
         if special := _SPECIAL.get(header.kind):
             return "not_a_file", f"it is {special}; put the file itself into the archive"
-        if header.kind == _SPARSE or any(key.startswith(b"GNU.sparse.") for key in extended):
+        if header.kind == _SPARSE or _IS_SPARSE in extended:
             return "unsupported_method", "it is stored as a sparse file; make the archive without --sparse"
         if header.kind not in _FILES:
             return "not_a_file", f"it is of a kind that is not read (type {decoded(header.kind)!r})"
@@ -175,10 +184,18 @@ class TarWalk:
 
 
 def _records(kind: bytes, data: bytes) -> dict[bytes, bytes]:
-    """Nothing is taken from records for all members to come, nor from the long targets of links."""
+    """What is wanted of the bytes behind a header, and no more: a member may have any number of them.
+
+    Nothing is taken from records for all members to come, nor from the long targets of links.
+    """
     if kind == b"L":
         return {b"path": data.split(b"\0", 1)[0]}
-    return pax_records(data) if kind == b"x" else {}
+    if kind != b"x":
+        return {}
+    records = pax_records(data)
+    if any(key.startswith(b"GNU.sparse.") for key in records):
+        records[_IS_SPARSE] = b""
+    return {key: records[key] for key in (b"path", b"size", b"GNU.sparse.name", _IS_SPARSE) if key in records}
 
 
 def _padded(size: int) -> int:
