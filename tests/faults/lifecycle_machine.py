@@ -116,7 +116,7 @@ class LifecycleMachine(RuleBasedStateMachine):
                 self.caretakers[pick % 2].tick()
             case "a caretaker starts":
                 self.caretakers[pick % 2] = Caretaker(self.stores)
-            case "a job is cancelled" if pick % 10 == 0:
+            case "a job is cancelled" if self.sizes and pick % 10 == 0:
                 ending.cancel(self.database, OWNER, list(self.sizes)[pick % len(self.sizes)])
             case _:
                 self._harm(event, pick)
@@ -241,7 +241,7 @@ class LifecycleMachine(RuleBasedStateMachine):
 
     def _plan(self, claim: StepClaim) -> None:
         spans = [Span(10 * index, 10 * index + 10, None) for index in range(self.sizes[claim.job.id])]
-        if steps.planned(self.database, claim, spans, None) == JobStatus.FINISHING:
+        if steps.planned(self.database, claim, spans, steps.Prepared()) == JobStatus.FINISHING:
             send_step(self.database, self.broker, FINISH, claim.job.id)
         else:
             open_window(self.database, self.broker, claim.job.id, WINDOW)
@@ -280,4 +280,3 @@ def _reachable(status: JobStatus) -> set[JobStatus]:
         found |= new
         todo += new
     return found
-
