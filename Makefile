@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install up demo test test-system check bench lock
+.PHONY: help install up demo test test-system faults check bench lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +27,9 @@ test: $(INSTALLED) ## run every test that needs only PyPI
 
 test-system: $(INSTALLED) ## run the tests that need system packages (Compose, a browser)
 	$(BIN)/pytest -m system
+
+faults: $(INSTALLED) ## strike down processes at every crash point, and take out each guard of the protocol
+	$(BIN)/pytest -m faults tests/faults
 
 check: $(INSTALLED) ## format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check

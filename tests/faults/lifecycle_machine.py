@@ -1,7 +1,7 @@
 """Any order of events that a job can meet, on the real transition functions: what must hold in all of them.
 
-Workers are reduced to what they tell the database: they claim, renew, commit, fail, fall silent, and come back
-after others took over. Chunks hold no rows of any file.
+Workers are reduced to what they tell the database: they claim, renew, commit, fail, fall silent, and come
+back after others took over. Chunks hold no rows of any file.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from base.formats import Span
 from base.settings import Settings
 from jobs.caretaker import Caretaker
 from jobs.errors import LostLease
-from jobs.lifecycle import ending, steps
 from jobs.lifecycle import chunks as chunk_moves
+from jobs.lifecycle import ending, steps
 from jobs.lifecycle.chunks import ScoredChunk
 from jobs.lifecycle.window import FINISH, PLAN, SCORE, open_window, send_chunks, send_step
 from jobs.records import Claim, Job, StepClaim
@@ -91,12 +91,27 @@ class LifecycleMachine(RuleBasedStateMachine):
             self._happen(chance.choice(EVENTS), chance.randrange(10**6))
 
     def _happen(self, event: str, pick: int) -> None:
-        queue = self.broker.memory.queue
         match event:
             case "a job is sent" if self._unfinished() < MOST_JOBS:
                 job = new_job(self.database)
                 self.sizes[job.id] = pick % 7
                 send_step(self.database, self.broker, PLAN, job.id)
+            case "a job is cancelled" if self.sizes and pick % 10 == 0:
+                ending.cancel(self.database, OWNER, list(self.sizes)[pick % len(self.sizes)])
+            case "a lease passes":
+                self.clock.advance(LEASE_SECONDS + 1)
+            case "a caretaker ticks":
+                self.clock.advance(5)
+                self.caretakers[pick % 2].tick()
+            case "a caretaker starts":
+                self.caretakers[pick % 2] = Caretaker(self.stores)
+            case _:
+                self._work(event, pick)
+                self._harm(event, pick)
+
+    def _work(self, event: str, pick: int) -> None:
+        queue = self.broker.memory.queue
+        match event:
             case "a worker takes a message" if queue:
                 claim = self._claim(queue.pop(pick % len(queue)))
                 if claim is not None:
@@ -109,17 +124,6 @@ class LifecycleMachine(RuleBasedStateMachine):
                 self._fail(self.held.pop(pick % len(self.held)), for_good=pick % 20 == 0)
             case "workers renew":
                 self._renew()
-            case "a lease passes":
-                self.clock.advance(LEASE_SECONDS + 1)
-            case "a caretaker ticks":
-                self.clock.advance(5)
-                self.caretakers[pick % 2].tick()
-            case "a caretaker starts":
-                self.caretakers[pick % 2] = Caretaker(self.stores)
-            case "a job is cancelled" if self.sizes and pick % 10 == 0:
-                ending.cancel(self.database, OWNER, list(self.sizes)[pick % len(self.sizes)])
-            case _:
-                self._harm(event, pick)
 
     def _harm(self, event: str, pick: int) -> None:
         broker, queue = self.broker, self.broker.memory.queue

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
+
+import pytest
 
 from base.files import Files
 
@@ -45,3 +48,25 @@ def test_a_folder_goes_while_others_write_into_it(tmp_path: Path) -> None:
             writer.join()
     files.remove_folder("jobs/1")
     assert not (tmp_path / "jobs" / "1").exists()
+
+
+def test_a_kept_file_outlives_a_crash_of_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[tuple[str, int]] = []
+
+    def fsync(handle: int) -> None:
+        calls.append(("fsync", os.stat(handle).st_ino))
+
+    def rename(self: Path, target: Path) -> Path:
+        calls.append(("rename", self.stat().st_ino))
+        return self.replace(target)
+
+    files = Files(tmp_path)
+    with files.draft() as draft:
+        draft.write_bytes(b"part")
+        (tmp_path / "jobs").mkdir()
+        monkeypatch.setattr(os, "fsync", fsync)
+        monkeypatch.setattr(Path, "rename", rename)
+        files.keep(draft, "jobs/part")
+    part, folder = ((tmp_path / name).stat().st_ino for name in ("jobs/part", "jobs"))
+    # first the bytes, then the name, then the folder that holds the name
+    assert calls == [("fsync", part), ("rename", part), ("fsync", folder)]
