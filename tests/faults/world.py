@@ -1,7 +1,7 @@
 """A whole Rowmill in one test process: each action runs in a child of its own, which may be struck down.
 
-Files, database, Redis, planning, scoring, joining and the caretaker are the real ones. The parent stands in for
-gunicorn and Celery: it hands each message to one child and then forgets it, as the worst broker would.
+Files, database, Redis, planning, scoring, joining and the caretaker are the real ones. The parent stands in
+for gunicorn and Celery: it hands each message to one child and then forgets it, as the worst broker would.
 """
 
 from __future__ import annotations
