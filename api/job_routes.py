@@ -95,7 +95,7 @@ def _decide(upload: intake.Upload, options: Options, name: str, key: str | None)
         job, is_new = accept(shop.database, submission)
     finally:
         if not is_new:
-            shop.files.remove_folder(ending.input_folder(submission.input_id))
+            intake.withdraw(shop, submission)
     if is_new:
         send_step(shop.database, shop.broker, PLAN, job.id)
     return accepted(job, is_new=is_new)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from uuid6 import uuid7
 
 from base.files import DigestWriter, Files
@@ -22,12 +24,14 @@ from jobs.columns import Columns, match, refuse_mistyped
 from jobs.errors import Problem
 from jobs.head import read_head
 from jobs.lifecycle.ending import input_folder
-from jobs.lifecycle.submission import Submission
+from jobs.lifecycle.submission import Submission, is_known_input
 from jobs.options import Options
 from jobs.workshop import Workshop
 from models.manifest import Manifest
 
 NAME_LENGTH = 255
+
+log = structlog.get_logger()
 
 
 class Upload:
@@ -171,6 +175,21 @@ def submission(
         input_shape=examined.shape.to_json(),
         input_file=stored,
     )
+
+
+def withdraw(workshop: Workshop, submitted: Submission) -> None:
+    """Remove the file of a submission that was not accepted.
+
+    A commit may have come through though its answer was lost, so the database is asked. Where it cannot be,
+    the file stays, and the caretaker removes it in time if no job has it.
+    """
+    try:
+        taken = is_known_input(workshop.database, submitted.input_id)
+    except SQLAlchemyError as error:
+        log.warning("file of an uncertain submission left", input=submitted.input_id, reason=str(error))
+    else:
+        if not taken:
+            workshop.files.remove_folder(input_folder(submitted.input_id))
 
 
 def _stored_options(options: Options, columns: Columns) -> dict[str, Any]:

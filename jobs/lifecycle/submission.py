@@ -96,6 +96,12 @@ def _once(database: Database, new: NewJob, insert_job: Callable[[], Job]) -> tup
         raise
 
 
+def is_known_input(database: Database, input_id: str) -> bool:
+    """Whether a submission with this input was committed."""
+    with database.reading() as connection:
+        return connection.execute(select(inputs.c.id).where(inputs.c.id == input_id)).first() is not None
+
+
 def _insert(database: Database, new: Submission) -> Job:
     with database.writing() as connection:
         now = database.now(connection)

@@ -67,7 +67,7 @@ def _cases() -> Iterator[Any]:
         yield pytest.param(point, fault, hit, id=f"{point}-{fault}-{hit}", marks=marks)
 
 
-@pytest.mark.parametrize(("point", "fault", "hit"), _cases())
+@pytest.mark.parametrize(("point", "fault", "hit"), list(_cases()))
 def test_both_jobs_end_whole(
     point: CrashPoint, fault: Fault, hit: int, template: Path, own_settings: Settings
 ) -> None:
