@@ -26,7 +26,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 from models.errors import BadImage
 
 FORMATS = "JPEG, PNG, GIF, BMP, TIFF or WebP"
-# 120 MB as RGB: more than any camera's picture needs for a model, less than a worker's share of memory.
+# More than a picture needs for a model; decoding and converting one takes 350 MB, of a WebP 620 MB.
 MAX_PIXELS = 40_000_000
 # What JPEG and GIF can have at most. Resizing takes memory by the longer side.
 MAX_SIDE = 65_535
@@ -104,8 +104,8 @@ def _silence() -> None:
         ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
-def check_size(image: ImageFile) -> None:
-    """Raise BadImage if an opened image would take too much memory once it is decoded."""
+def checked(image: ImageFile) -> ImageFile:
+    """The opened image. Raises BadImage if it would take too much memory once it is decoded."""
     width, height = image.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise too_large(f"is {width} x {height} = {width * height} pixels")
@@ -113,6 +113,7 @@ def check_size(image: ImageFile) -> None:
         across, down = (image.tag_v2.get(tag, 0) for tag in (_TILE_WIDTH, _TILE_LENGTH))
         if across * down > MAX_PIXELS:
             raise too_large(f"has tiles of {across} x {down} pixels")
+    return image
 
 
 def too_large(what: str) -> BadImage:

@@ -18,7 +18,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
 from models.errors import BadImage
-from models.image_headers import FORMATS, check_size, opened, orientation, reader, too_large
+from models.image_headers import FORMATS, checked, opened, orientation, reader, too_large
 from models.manifest import ImageSpec
 
 # What makes an image upright, by its EXIF orientation.
@@ -58,9 +58,8 @@ def decode_picture(data: bytes, spec: ImageSpec) -> np.ndarray:
         text = "is empty (0 bytes)" if not data else f"of {len(data)} bytes is not {FORMATS}"
         raise BadImage("image_unreadable", f"The image {text}.")
     try:
-        with opened(kind, data) as image:
-            check_size(image)
-            return np.asarray(_resized(_in_mode(_upright(image, spec), spec), spec))
+        # no step's image has a name here, so that each is freed as soon as the next one stands
+        return np.asarray(_resized(_in_mode(_upright(checked(opened(kind, data)), spec), spec), spec))
     except (BadImage, MemoryError):
         raise
     except Image.DecompressionBombError as error:
@@ -113,7 +112,7 @@ def _in_mode(image: Image.Image, spec: ImageSpec) -> Image.Image:
         raise _unsupported(f"has numbers of more than 16 bits or below zero (mode {image.mode})")
     try:
         if image.has_transparency_data:
-            image = _over_white(image)
+            image = _over_white(image if image.mode == "RGBA" else image.convert("RGBA"))
         return image if image.mode == spec.mode else image.convert(spec.mode)
     except ValueError as error:
         raise _unsupported(f"has colours of another kind (mode {image.mode})") from error
@@ -140,9 +139,8 @@ def _high_byte(image: Image.Image) -> Image.Image:
 
 
 def _over_white(image: Image.Image) -> Image.Image:
-    clear = image.convert("RGBA")
-    white = Image.new("RGB", clear.size, "white")
-    white.paste(clear, mask=clear)
+    white = Image.new("RGB", image.size, "white")
+    white.paste(image, mask=image)
     return white
 
 

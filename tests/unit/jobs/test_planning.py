@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pytest
 
 from base.formats import CsvOptions, InputShape, sniff
 from jobs.planning import rows_for
-from models.manifest import ColumnSpec, Manifest, Signature, StoredFile, Target
+from models.manifest import ColumnSpec, ImageSpec, Manifest, Signature, StoredFile, Target
 
 SECONDS = 0.3
 TEXTS = Manifest(
@@ -33,6 +34,13 @@ TEXTS = Manifest(
     row_cost_seconds=2e-6,
     byte_cost_seconds=100e-9,
 )
+IMAGES = TEXTS.model_copy(
+    update={
+        "signature": Signature(kind="image", named=False, input="matrix", image=ImageSpec(width=8, height=8)),
+        "row_cost_seconds": 100e-6,
+        "byte_cost_seconds": 25e-9,
+    }
+)
 
 
 def shape_of(folder: Path, frame: pd.DataFrame, form: str) -> InputShape:
@@ -53,6 +61,18 @@ def test_longer_texts_make_shorter_chunks(tmp_path: Path, form: str, length: int
     rows = rows_for(TEXTS, shape_of(tmp_path, frame, form), SECONDS)
     seconds = rows * (TEXTS.row_cost_seconds + length * TEXTS.byte_cost_seconds)
     assert 0.5 * SECONDS < seconds <= SECONDS
+
+
+@pytest.mark.parametrize(
+    ("size", "rows"), [(100, range(2_500, 3_001)), (400_000, range(25, 31)), (4_000_000, range(2, 4))]
+)
+def test_larger_images_make_shorter_chunks(tmp_path: Path, size: int, rows: range) -> None:
+    path = tmp_path / "set.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(3):
+            archive.writestr(f"{number}.jpg", bytes([number]) * size)
+    shape = sniff(path, CsvOptions(), max_decoded_bytes=1 << 30)
+    assert rows_for(IMAGES, shape, SECONDS) in rows
 
 
 @pytest.mark.parametrize("form", ["csv", "jsonl"])
