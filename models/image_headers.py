@@ -30,6 +30,10 @@ FORMATS = "JPEG, PNG, GIF, BMP, TIFF or WebP"
 MAX_PIXELS = 40_000_000
 # What JPEG and GIF can have at most. Resizing takes memory by the longer side.
 MAX_SIDE = 65_535
+# Above FREE_BYTES of pixels, an image that unpacks to more times its file is made to take time: a chunk is cut
+# by the bytes of its files. A blank page grows 200 to 4,000 times, in all formats but lossless WebP.
+MAX_RATIO = 8_000
+FREE_BYTES = 16 << 20
 # A progressive JPEG has about ten; each passes over the whole image, however few bytes it takes.
 MAX_SCANS = 500
 # Large profiles and EXIF take some; Pillow joins them by copying all so far each time.
@@ -104,11 +108,18 @@ def _silence() -> None:
         ctypes.CDLL(_imaging.__file__).TIFFSetErrorHandler(None)
 
 
-def checked(image: ImageFile) -> ImageFile:
-    """The opened image. Raises BadImage if it would take too much memory once it is decoded."""
+def checked(image: ImageFile, packed: int) -> ImageFile:
+    """The image opened from ``packed`` bytes. Raises BadImage if decoding it would take too much."""
     width, height = image.size
     if width * height > MAX_PIXELS or max(width, height) > MAX_SIDE:
         raise too_large(f"is {width} x {height} = {width * height} pixels")
+    unpacked = width * height * (1 if image.mode == "1" else 8 * len(image.getbands())) // 8
+    if unpacked > max(FREE_BYTES, MAX_RATIO * packed):
+        raise BadImage(
+            "image_too_large",
+            f"The image of {packed} bytes unpacks to {unpacked}, more than {MAX_RATIO} times as many; "
+            "make it smaller.",
+        )
     if isinstance(image, TiffImageFile):
         across, down = (image.tag_v2.get(tag, 0) for tag in (_TILE_WIDTH, _TILE_LENGTH))
         if across * down > MAX_PIXELS:

@@ -59,7 +59,9 @@ def decode_picture(data: bytes, spec: ImageSpec) -> np.ndarray:
         raise BadImage("image_unreadable", f"The image {text}.")
     try:
         # no step's image has a name here, so that each is freed as soon as the next one stands
-        return np.asarray(_resized(_in_mode(_upright(checked(opened(kind, data)), spec), spec), spec))
+        return np.asarray(
+            _resized(_in_mode(_upright(checked(opened(kind, data), len(data)), spec), spec), spec)
+        )
     except (BadImage, MemoryError):
         raise
     except Image.DecompressionBombError as error:

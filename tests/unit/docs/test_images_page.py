@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from models.image_headers import MAX_PIXELS, MAX_SCANS, MAX_SEGMENTS, MAX_SIDE
+from models.image_headers import FREE_BYTES, MAX_PIXELS, MAX_RATIO, MAX_SCANS, MAX_SEGMENTS, MAX_SIDE
 from models.images import decode_image
 from models.manifest import ImageSpec, Layout, Resize
 from tests.unit.models.picturing import FORMATS, encoded, noise
@@ -73,4 +73,5 @@ def test_every_code_is_explained(code: str) -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     limits = f"over {MAX_PIXELS // 10**6} million pixels, or {MAX_SIDE:,} a side"
     assert limits in PAGE
+    assert f"over {FREE_BYTES >> 20} MiB of pixels that are more than {MAX_RATIO:,} times the file" in PAGE
     assert f"more than {MAX_SEGMENTS:,} segments or {MAX_SCANS} scans" in PAGE

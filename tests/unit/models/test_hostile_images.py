@@ -19,7 +19,7 @@ from models.errors import BadImage
 from models.image_headers import MAX_PIXELS, MAX_SCANS, MAX_SEGMENTS, MAX_SIDE
 from models.images import decode_image
 from models.manifest import ImageSpec
-from tests.unit.models.picturing import encoded, noise, tiff
+from tests.unit.models.picturing import FORMATS, encoded, noise, tiff
 
 SPEC = ImageSpec(width=3, height=2, mode="RGB")
 KINDS: list[tuple[str, dict[str, Any]]] = [
@@ -134,6 +134,18 @@ def tiff_of(width: int, height: int, **tiles: int) -> bytes:
 def test_a_bomb_is_refused_from_its_header(make: Any, size: tuple[int, int]) -> None:
     assert size[0] * size[1] > MAX_PIXELS
     assert bad(make(*size)).code == "image_too_large"
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_file_far_smaller_than_its_pixels_is_not_decoded(form: str) -> None:
+    blank = Image.new("RGB", (2500, 2500), "white")
+    data = encoded(blank, form, **({"lossless": True} if form == "WEBP" else {}))
+    if form == "WEBP":
+        refused = bad(data)
+        assert refused.code == "image_too_large"
+        assert f"of {len(data)} bytes unpacks to {2500 * 2500 * 3}" in refused.message
+    else:
+        assert set(decode_image(data, SPEC)) == {255.0}
 
 
 @pytest.mark.parametrize("make", [png, bmp, tiff_of])
