@@ -30,8 +30,8 @@ FORMATS = "JPEG, PNG, GIF, BMP, TIFF or WebP"
 MAX_PIXELS = 40_000_000
 # What JPEG and GIF can have at most. Resizing takes memory by the longer side.
 MAX_SIDE = 65_535
-# Above FREE_BYTES of pixels, an image that unpacks to more times its file is made to take time: a chunk is cut
-# by the bytes of its files. A blank page grows 200 to 4,000 times, in all formats but lossless WebP.
+# Above FREE_BYTES of pixels, a file that grows more is made to take time: a chunk is cut by the bytes of its
+# files. A blank page grows 100 to 4,000 times, in all formats but lossless WebP.
 MAX_RATIO = 8_000
 FREE_BYTES = 16 << 20
 # A progressive JPEG has about ten; each passes over the whole image, however few bytes it takes.
