@@ -127,9 +127,9 @@ class Client:
     def predict(
         self, rows: Mapping[str, Any] | Sequence[Any] | os.PathLike[str], model: str | None = None
     ) -> dict[str, Any]:
-        """Score at once: a record (a mapping, or values in column order), a sequence of records, or an image.
+        """Score at once: a record (a mapping, or values in column order), records, an image or a text.
 
-        An image is its file's bytes, or the path of it.
+        An image is its file's bytes, or the path of it. Several texts are records: ``[["one"], ["two"]]``.
         """
         # scoring changes nothing on the server, so it may be asked again
         answer: dict[str, Any] = self._transport.json(

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rowmill import Client
 from tests.e2e.conftest import Example
 from tests.e2e.serving import errors, result, score, submit
 
@@ -123,6 +124,15 @@ def test_alone_in_a_list_and_in_a_job_the_bits_are_the_same(url: str, texts: lis
         assert one["prediction"] == other["prediction"] == row["prediction"]
         moods = {mood: row[f"probability_{mood}"] for mood in ("negative", "neutral", "positive")}
         assert one["probabilities"] == other["probabilities"] == moods
+
+
+def test_the_client_sends_texts(url: str) -> None:
+    with Client(url) as client:
+        assert client.predict("a wonderful day", model="sentiment")["prediction"] == "positive"
+        several = client.predict([["a wonderful day"], ["it broke, I am angry"]], model="sentiment")
+        assert [each["prediction"] for each in several["predictions"]] == ["positive", "negative"]
+        scored = client.score(pd.DataFrame({"text": ["a wonderful day", "  "]}), model="sentiment")
+    assert scored["error"].tolist()[1] == "empty_text"
 
 
 def parquet_with_gaps() -> bytes:
