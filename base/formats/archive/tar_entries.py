@@ -66,6 +66,7 @@ class TarWalk:
         there is no row that could say so.
         """
         extended: dict[bytes, bytes] = {}
+        entry = None
         while header := self._next_header():
             if header.kind in (b"L", b"K", b"x", b"g"):
                 records = self._metadata(header)
@@ -77,7 +78,7 @@ class TarWalk:
             extended = {}
             if entry:
                 yield entry
-        if self._at > self._size:
+        if entry and entry.code == "truncated":
             self.notes.append(
                 f"The tar archive was cut off within {shown(self._last)!r}: what followed it is missing."
             )
