@@ -6,7 +6,17 @@ from apiflask import APIFlask
 from flask import Response, g, request
 from uuid6 import uuid7
 
-from api import errors, health, job_routes, model_routes, openapi, pages, predict_routes, result_routes
+from api import (
+    again_routes,
+    errors,
+    health,
+    job_routes,
+    model_routes,
+    openapi,
+    pages,
+    predict_routes,
+    result_routes,
+)
 from base import logs
 from base.settings import Settings
 from jobs.errors import Problem
@@ -25,7 +35,7 @@ def create_app() -> APIFlask:
     app.before_request(_refuse_nul)
     app.after_request(_finish_response)
     errors.register(app)
-    for room in (health, job_routes, result_routes, predict_routes, model_routes, pages):
+    for room in (health, job_routes, again_routes, result_routes, predict_routes, model_routes, pages):
         app.register_blueprint(room.blueprint)
     return app
 

@@ -42,9 +42,11 @@ STATUSES = {
     "unknown_format": 415,
     "not_finished": 409,
     "idempotency_key_in_use": 409,
+    "nothing_to_retry": 409,
     "job_failed": 409,
     "job_cancelled": 409,
     "result_expired": 410,
+    "input_expired": 410,
     "disk_low": 503,
     # the operator's fault, not the client's
     "digest_mismatch": 500,

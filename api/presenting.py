@@ -27,6 +27,7 @@ def job_resource(view: JobView) -> dict[str, Any]:
         "name": job.name,
         "status": job.status,
         "done": job.done,
+        "retry_of": job.retry_of,
         "model": {"name": job.model_name, "version": job.model_version, "sha256": job.model_sha256},
         "rows": {"total": job.rows_total, "done": job.rows_done, "failed": job.rows_failed},
         "chunks": {
@@ -81,6 +82,10 @@ def links(job: Job) -> dict[str, str]:
         found["result_csv"] = url_for("results.as_csv", job_id=job.id)
         found["result_jsonl"] = url_for("results.as_jsonl", job_id=job.id)
         found["preview"] = url_for("results.preview", job_id=job.id)
+    if job.expired_at is None and job.done:
+        if job.status != JobStatus.SUCCEEDED:
+            found["retry"] = url_for("again.retry", job_id=job.id)
+        found["clone"] = url_for("again.clone", job_id=job.id)
     if job.expired_at is None and job.rows_done and job.status != JobStatus.SUCCEEDED:
         found["partial_result"] = url_for("results.parquet", job_id=job.id, partial=1)
     if job.expired_at is None and job.done and job.rows_failed:

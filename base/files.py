@@ -19,6 +19,8 @@ from uuid6 import uuid7
 
 # One upload, one planning step or one chunk may stay unfinished this long before it counts as an orphan.
 ORPHAN_AGE_SECONDS = 24 * 3600
+# What a file system says that has no hard links, or no more of them.
+NO_LINKS = (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP)
 
 
 class Files:
@@ -50,6 +52,30 @@ class Files:
         draft.rename(target)
         _fsync(target.parent)
         return name
+
+    def share(self, name: str, new_name: str) -> bool:
+        """Give a stored file a second name, so that it stays until both are removed; False if it is gone.
+
+        The new name outlives a crash only after :meth:`sync_folder`.
+        """
+        target = self.root / new_name
+        make_folder(target.parent)
+        try:
+            os.link(self.root / name, target)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno not in NO_LINKS:
+                raise
+            with self.draft() as draft:
+                shutil.copyfile(self.root / name, draft)
+                self.keep(draft, new_name)
+        return True
+
+    def sync_folder(self, name: str) -> None:
+        """Make the names in a stored folder durable; it need not be there."""
+        if (self.root / name).is_dir():
+            _fsync(self.root / name)
 
     def remove(self, name: str) -> None:
         """Remove a stored file; one that is gone already is fine."""

@@ -163,7 +163,7 @@ def submission(
         model_name=manifest.name,
         model_version=manifest.version,
         model_sha256=manifest.sha256,
-        options=_stored_options(options, examined.columns),
+        options=stored_options(options, examined.columns),
         warnings=examined.columns.notes,
         rows_total=examined.shape.rows,
         ttl_seconds=options.ttl or workshop.settings.result_ttl_seconds,
@@ -192,7 +192,7 @@ def withdraw(workshop: Workshop, submitted: Submission) -> None:
             workshop.files.remove_folder(input_folder(submitted.input_id))
 
 
-def _stored_options(options: Options, columns: Columns) -> dict[str, Any]:
+def stored_options(options: Options, columns: Columns) -> dict[str, Any]:
     """What determines the content of the result, with every default filled in."""
     return {
         "keep": columns.keep_names,

@@ -17,6 +17,7 @@ from jobs.lifecycle.ending import input_folder
 from jobs.lifecycle.window import FINISH, open_window, send_step, window_size
 from jobs.reading import count_live_workers
 from jobs.records import Job, StepClaim
+from jobs.reusing import plan_retry
 from jobs.states import JobStatus
 from jobs.trouble import handed_back
 from jobs.workshop import Workshop
@@ -53,9 +54,13 @@ def plan_job(workshop: Workshop, job_id: str) -> None:
 
 
 def _plan(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> JobStatus:
-    """Decode the input where that is needed, find the cuts, and store them."""
+    """Decode the input where that is needed, find the cuts, and store them; a retry takes its parent's."""
+    if (status := plan_retry(workshop, claim, heartbeat)) is not None:
+        return status
     shape = claim.input.parsed_shape
-    decoded = _decode(workshop, claim, shape, heartbeat) if shape.needs_decoding else None
+    decoded = claim.input.decoded_file  # there already if another job shares the input
+    if shape.needs_decoding and decoded is None:
+        decoded = _decode(workshop, claim, shape, heartbeat)
     path = workshop.files.path(decoded or claim.input.file)
     # the cuts first, the transaction second: a database must never wait for a file
     if shape.is_archive:
@@ -126,7 +131,7 @@ def _decode(workshop: Workshop, claim: StepClaim, shape: InputShape, heartbeat: 
 
 def _own_name(workshop: Workshop, claim: StepClaim, kind: str) -> str:
     """A name for a file of this attempt; those of earlier ones go: whoever made them cannot plan any more."""
-    name = f"{input_folder(claim.input.id)}/{kind}-"
+    name = f"{input_folder(claim.input.id)}/{kind}-{claim.job.id}-"
     for earlier in range(1, claim.attempt):
         workshop.files.remove(f"{name}{earlier}")
     return f"{name}{claim.attempt}"

@@ -19,7 +19,10 @@ from models.names import parse
 
 @dataclass(frozen=True)
 class Tally:
-    """Chunks of a job by state, and the share of the input that is committed (0 to 1)."""
+    """Chunks of a job by state, and the share of the input that is committed (0 to 1).
+
+    What a retry took over from its parent is ``reused``: committed, but not by this job's work.
+    """
 
     pending: int
     running: int
@@ -27,6 +30,8 @@ class Tally:
     failed: int
     retried: int
     share_done: float
+    share_reused: float
+    rows_reused: int
 
 
 @dataclass(frozen=True)
@@ -68,19 +73,22 @@ def view(database: Database, job: Job) -> JobView:
 
 def _tally(connection: Any, job: Job) -> Tally:
     size = chunks.c.stop - chunks.c.start
+    untried = and_(chunks.c.attempt == 0, chunks.c.status == ChunkStatus.DONE)
     query = (
         select(
             chunks.c.status,
             func.count(),
             func.coalesce(func.sum(case((chunks.c.attempt > 1, 1), else_=0)), 0),
             func.coalesce(func.sum(size), 0),
+            func.coalesce(func.sum(case((untried, size), else_=0)), 0),
+            func.coalesce(func.sum(case((untried, chunks.c.rows), else_=0)), 0),
         )
         .where(chunks.c.job_id == job.id)
         .group_by(chunks.c.status)
     )
-    found = {row[0]: (int(row[1]), int(row[2]), int(row[3])) for row in connection.execute(query)}
-    none = (0, 0, 0)
-    everything = sum(size for _, _, size in found.values())
+    found = {row[0]: [int(number) for number in row[1:]] for row in connection.execute(query)}
+    none = [0, 0, 0, 0, 0]
+    everything = sum(numbers[2] for numbers in found.values())
     done = found.get(ChunkStatus.DONE, none)
     share = 1.0 if job.status == JobStatus.SUCCEEDED else done[2] / everything if everything else 0.0
     return Tally(
@@ -88,8 +96,10 @@ def _tally(connection: Any, job: Job) -> Tally:
         running=found.get(ChunkStatus.RUNNING, none)[0],
         done=done[0],
         failed=found.get(ChunkStatus.FAILED, none)[0],
-        retried=sum(retried for _, retried, _ in found.values()),
+        retried=sum(numbers[1] for numbers in found.values()),
         share_done=share,
+        share_reused=done[3] / everything if everything else 0.0,
+        rows_reused=done[4],
     )
 
 
@@ -98,10 +108,11 @@ def _pace(job: Job, tally: Tally, now: float) -> tuple[float | None, float | Non
     if job.started_at is None:
         return None, None
     elapsed = max((job.finished_at or now) - job.started_at, 1e-3)
-    pace = job.rows_done / elapsed if job.rows_done else None
-    if job.done or not tally.share_done:
+    rows, share = job.rows_done - tally.rows_reused, tally.share_done - tally.share_reused
+    pace = rows / elapsed if rows else None
+    if job.done or share <= 0:
         return pace, None
-    return pace, elapsed * (1 - tally.share_done) / tally.share_done
+    return pace, elapsed * (1 - tally.share_done) / share
 
 
 def _preview(connection: Any, job: Job, source: Input) -> list[dict[str, Any]]:

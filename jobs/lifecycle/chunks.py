@@ -149,7 +149,7 @@ def commit(database: Database, held: Claim, scored: ScoredChunk, window: int) ->
         if scored.rows_failed:
             preview = _merge_errors(connection, job, held.chunk.index, scored)
         # also after a chunk without errors: a share can be judged only when the last one gives the total
-        if job.rows_failed and (error := _too_many_errors(job, preview, last)):
+        if job.rows_failed and (error := too_many_errors(job, preview, last)):
             fail_job(connection, job.id, now, error)
             return Committed([], finishing=False)
         if last:
@@ -191,7 +191,7 @@ def _merge_errors(
     return preview
 
 
-def _too_many_errors(job: Row[Any], preview: list[dict[str, Any]], last: bool) -> dict[str, Any] | None:
+def too_many_errors(job: Row[Any], preview: list[dict[str, Any]], last: bool) -> dict[str, Any] | None:
     """The error of a job whose bad rows exceed what its options allow."""
     if job.options["on_error"] == "fail":
         first = preview[0]

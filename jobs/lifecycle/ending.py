@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import and_, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, select, update
 
 from base.database import Database
 from base.database.tables import attempts, chunks, inputs, jobs, owned
@@ -26,7 +26,7 @@ def delete_job(database: Database, files: Files, owner: str, job: Job) -> None:
         for table in (attempts, chunks):
             connection.execute(delete(table).where(table.c.job_id == job.id))
         connection.execute(delete(jobs).where(and_(jobs.c.id == job.id, owned(jobs, owner))))
-        others = connection.execute(select(func.count()).where(jobs.c.input_id == job.input_id)).scalar_one()
+        others = _others(connection, job)
         if not others:
             connection.execute(delete(inputs).where(inputs.c.id == job.input_id))
     files.remove_folder(job_folder(job.id))
@@ -40,11 +40,17 @@ def expire(database: Database, files: Files, job: Job) -> None:
         now = database.now(connection)
         due = and_(jobs.c.id == job.id, jobs.c.expired_at.is_(None))
         connection.execute(update(jobs).where(due).values(expired_at=now, revision=jobs.c.revision + 1))
-        alive = and_(jobs.c.input_id == job.input_id, jobs.c.expired_at.is_(None))
-        others = connection.execute(select(func.count()).where(alive)).scalar_one()
+        others = _others(connection, job, jobs.c.expired_at.is_(None))
     files.remove_folder(job_folder(job.id))
     if not others:
         files.remove_folder(input_folder(job.input_id))
+
+
+def _others(connection: Connection, job: Job, *conditions: ColumnElement[bool]) -> int:
+    """Jobs that still need the input. Whoever adds one, or counts at the same time, waits for our commit."""
+    connection.execute(select(inputs.c.id).where(inputs.c.id == job.input_id).with_for_update())
+    same = and_(jobs.c.input_id == job.input_id, *conditions)
+    return int(connection.execute(select(func.count()).where(same)).scalar_one())
 
 
 def job_folder(job_id: str) -> str:

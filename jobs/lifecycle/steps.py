@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
 
 from base.database import Database
 from base.database.tables import chunks, inputs, jobs
@@ -135,7 +135,11 @@ def planned(database: Database, claim: StepClaim, spans: Iterable[Span], prepare
             values["warnings"] = [*claim.job.warnings, *prepared.notes]
         if not move_job(connection, claim.job.id, target, values, jobs.c.step_attempt == claim.attempt):
             raise LostLease
-        files = {"decoded_file": prepared.decoded_file, "index_file": prepared.index_file}
+        # an input that several jobs share keeps the first files made of it: all of them say the same
+        files = {
+            "decoded_file": func.coalesce(inputs.c.decoded_file, prepared.decoded_file),
+            "index_file": func.coalesce(inputs.c.index_file, prepared.index_file),
+        }
         connection.execute(update(inputs).where(inputs.c.id == claim.input.id).values(files))
         return target
 

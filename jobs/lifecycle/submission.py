@@ -83,6 +83,34 @@ def accept(database: Database, new: Submission) -> tuple[Job, bool]:
     return _once(database, new, lambda: _insert(database, new))
 
 
+def accept_child(database: Database, new: NewJob, parent_id: str) -> tuple[Job, bool]:
+    """Commit a job on the input of another; the second value as in :func:`accept`.
+
+    Raises ``Problem`` (``input_expired``) if no job keeps the input any more.
+    """
+    return _once(database, new, lambda: _insert_child(database, new, parent_id))
+
+
+def _insert_child(database: Database, new: NewJob, parent_id: str) -> Job:
+    with database.writing() as connection:
+        now = database.now(connection)
+        # whoever removes an input takes this lock too, and looks again for jobs that need it
+        connection.execute(select(inputs.c.id).where(inputs.c.id == new.input_id).with_for_update())
+        kept = select(jobs.c.id).where(jobs.c.input_id == new.input_id, jobs.c.expired_at.is_(None))
+        if connection.execute(kept.limit(1)).first() is None:
+            raise input_expired(parent_id)
+        return _insert_job(connection, new, now)
+
+
+def input_expired(parent_id: str) -> Problem:
+    """The refusal of a job whose input is gone."""
+    return Problem(
+        "input_expired",
+        f"The input of job {parent_id} was removed when its time was over. Submit the file again; "
+        "the option ttl keeps it longer.",
+    )
+
+
 def _once(database: Database, new: NewJob, insert_job: Callable[[], Job]) -> tuple[Job, bool]:
     asked = (new.owner, new.idempotency_key, new.request_sha256)
     if repeat := find_repeat(database, *asked):

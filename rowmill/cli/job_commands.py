@@ -1,23 +1,24 @@
-"""The commands about jobs that exist: status, wait, watch, get, errors, cancel, ps."""
+"""The commands about jobs that exist: status, wait, watch, get, errors, cancel, retry, clone, ps."""
 
 from __future__ import annotations
 
 import itertools
 import time
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
 from rowmill.cli import options, targets, texts
-from rowmill.cli.exits import ExitCode, code_of, say
+from rowmill.cli.exits import ExitCode, code_of, how_to_go_on, say
 from rowmill.cli.progress import reporting
 from rowmill.cli.session import connected, ended, leaving_alone, print_json
-from rowmill.client import JobResource
+from rowmill.client import Job, JobResource
+from rowmill.client.options import CloneOptions, RetryOptions
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (status, wait, watch, get, errors, cancel, ps):
+    for command in (status, wait, watch, get, errors, cancel, retry, clone, ps):
         app.command()(command)
 
 
@@ -113,6 +114,38 @@ def cancel(job_id: options.JobId, as_json: options.AsJson = False) -> None:
         _tell(client.job(job_id).cancel(), as_json)
 
 
+def retry(
+    job_id: options.JobId,
+    on_error: options.OnError = None,
+    max_row_errors: options.MaxRowErrors = None,
+    ttl: options.Ttl = None,
+    deadline: options.Deadline = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Score what a job that failed or was cancelled did not; prints the id of the new job."""
+    chosen = cast(
+        RetryOptions,
+        {"on_error": on_error, "max_row_errors": max_row_errors, "ttl": ttl, "deadline": deadline},
+    )
+    with connected() as client:
+        _tell_new(client.job(job_id).retry(**chosen), as_json)
+
+
+def clone(
+    job_id: options.JobId,
+    model: options.CloneModel = None,
+    keep: options.Keep = None,
+    outputs: options.Outputs = None,
+    ttl: options.Ttl = None,
+    deadline: options.Deadline = None,
+    as_json: options.AsJson = False,
+) -> None:
+    """Score the input of a job again, without sending it; prints the id of the new job."""
+    chosen = cast(CloneOptions, {"keep": keep, "outputs": outputs, "ttl": ttl, "deadline": deadline})
+    with connected() as client:
+        _tell_new(client.job(job_id).clone(model, **chosen), as_json)
+
+
 def ps(
     status_name: Annotated[str | None, typer.Option("--status", help="Only jobs in this state.")] = None,
     model: Annotated[str | None, typer.Option("--model", "-m", help="Only jobs of this model.")] = None,
@@ -128,6 +161,15 @@ def ps(
         return
     for job in jobs:
         print_json(job)
+
+
+def _tell_new(job: Job, as_json: bool) -> None:
+    say(f"job {job.url}")
+    if as_json:
+        print_json(job.status())
+    else:
+        typer.echo(job.id)
+        say(how_to_go_on(job.id))
 
 
 def _tell(resource: JobResource, as_json: bool, prefix: str = "") -> None:

@@ -45,6 +45,12 @@ Model = Annotated[
     str | None,
     typer.Option("--model", "-m", help="Model: NAME, NAME@VERSION or NAME@ALIAS; default: the server's."),
 ]
+CloneModel = Annotated[
+    str | None,
+    typer.Option(
+        "--model", "-m", help="Model: NAME, NAME@VERSION or NAME@ALIAS; default: the job's version."
+    ),
+]
 Output = Annotated[
     str | None,
     typer.Option(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 from urllib.parse import quote
 
 from rowmill.client import download
 from rowmill.client.errors import JobCancelled, JobFailed
+from rowmill.client.options import CloneOptions, RetryOptions, as_query
 from rowmill.client.resource import Format, JobResource, RowError
 from rowmill.client.transport import Transport
 from rowmill.client.upload import Progress
@@ -101,6 +103,22 @@ class Job:
         """Ask the job to stop; what it scored so far stays on the server."""
         resource: JobResource = self._transport.json("POST", f"{self._path}/cancel", repeat=True)
         return resource
+
+    def retry(self, **options: Unpack[RetryOptions]) -> Job:
+        """A new job for what this one, which failed or was cancelled, did not score; its result is whole."""
+        return self._again("retry", options)
+
+    def clone(self, model: str | None = None, **options: Unpack[CloneOptions]) -> Job:
+        """A new job on the input of this one, which has ended; no `model` means the version of this one."""
+        return self._again("clone", {"model": model, **options})
+
+    def _again(self, how: str, options: Mapping[str, Any]) -> Job:
+        # one key for all tries, as for a submission
+        headers = {"Idempotency-Key": f'"{uuid.uuid4()}"'}
+        resource: JobResource = self._transport.json(
+            "POST", f"{self._path}/{how}", params=as_query(options), headers=headers, repeat=True
+        )
+        return Job(self._transport, resource["id"])
 
     def delete(self) -> None:
         """Remove the job with its result, stopping it first if it runs."""

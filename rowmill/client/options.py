@@ -28,6 +28,25 @@ class JobOptions(TypedDict, total=False):
     null_values: str | Sequence[str] | None
 
 
+class RetryOptions(TypedDict, total=False):
+    """Keyword arguments of `Job.retry`; what is not given is as it was."""
+
+    name: str | None
+    tags: str | Sequence[str] | None
+    on_error: Literal["null", "fail"] | None
+    max_row_errors: int | str | None
+    ttl: float | str | None
+    deadline: float | str | None
+
+
+class CloneOptions(RetryOptions, total=False):
+    """Keyword arguments of `Job.clone`."""
+
+    keep: str | Sequence[str] | None
+    outputs: str | Sequence[str] | None
+    chunk_rows: int | None
+
+
 def as_query(options: Mapping[str, Any]) -> dict[str, str]:
     """Query parameters of the options that are set; None means "as the server does it"."""
     texts = {

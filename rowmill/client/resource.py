@@ -54,6 +54,7 @@ class JobResource(TypedDict):
     name: str | None
     status: str
     done: bool
+    retry_of: str | None
     model: JobModel
     rows: JobRows
     chunks: JobChunks

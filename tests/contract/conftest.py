@@ -68,6 +68,15 @@ class Served:
         assert claim
         chunks.release(database, claim, {"code": "unreadable_bytes", "message": "broken"}, retry_at=None)
 
+    def post(self, address: str, **headers: str) -> Any:
+        """The answer to a request without a body."""
+        return self.client.post(address, headers=headers)
+
+    def result(self, job: dict[str, Any]) -> bytes:
+        """The Parquet file of a job that succeeded."""
+        content: bytes = self.get(job["links"]["result"]).data
+        return content
+
     def work(self, job: dict[str, Any]) -> dict[str, Any]:
         """Do all that is left of the job."""
         if reading.find_job(self.workshop.database, OWNER, job["id"]).status == "queued":

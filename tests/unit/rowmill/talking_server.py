@@ -81,6 +81,7 @@ def resource(
         "name": None,
         "status": status,
         "done": status in {"succeeded", "failed", "cancelled"},
+        "retry_of": None,
         "model": {"name": "wine", "version": 3, "sha256": "ab" * 32},
         "rows": {"total": 1000, "done": done_rows, "failed": 0},
         "chunks": {"total": 4, "pending": 0, "running": 1, "done": 3, "failed": 0, "retried": 0},

@@ -294,3 +294,33 @@ def test_every_command_explains_itself() -> None:
         ended = run(name, "--help")
         assert ended.exit_code == 0, name
         assert command.callback.__doc__, name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "address", "query"),
+    [
+        (["retry", "j1"], "/jobs/j1/retry", {}),
+        (
+            ["retry", "j1", "--max-row-errors", "5%", "--ttl", "1d"],
+            "/jobs/j1/retry",
+            {"max_row_errors": "5%", "ttl": "1d"},
+        ),
+        (
+            ["clone", "j1", "-m", "wine@4", "--keep", "id"],
+            "/jobs/j1/clone",
+            {"model": "wine@4", "keep": "id"},
+        ),
+    ],
+)
+def test_a_job_is_done_again_as_a_new_one(
+    server: TalkingServer, arguments: list[str], address: str, query: dict[str, str]
+) -> None:
+    busy = problem(503, "database_down", "try again", Retry_After="0")
+    server.on("POST", address, busy, as_json(resource(job_id="j2", retry_of="j1"), 202))
+    server.on("GET", "/jobs/j2", as_json(resource(job_id="j2", retry_of="j1")))
+    ended = run(*arguments)
+    assert (ended.exit_code, ended.stdout) == (0, "j2\n")
+    assert server.seen[0].query == query
+    assert server.seen[0].headers["idempotency-key"] == server.seen[1].headers["idempotency-key"]
+    server.on("POST", address, as_json(resource(job_id="j2"), 202))
+    assert json.loads(run(*arguments, "--json").stdout)["retry_of"] == "j1"

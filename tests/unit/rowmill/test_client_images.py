@@ -16,20 +16,20 @@ from rowmill.client.image_set import BLOCK_BYTES, in_folder, tar_blocks, tar_siz
 from tests.unit.rowmill.talking_server import (
     Answer,
     TalkingServer,
+    accepted,
     as_json,
     problem,
     resource,
     talking_server,
 )
 
-ACCEPTED = as_json(resource(), 202)
 NAMES = ["10.png", "2.png", "a b/ö 雪.png", "a/empty.png", "a/" + "long" * 60 + ".png"]
 
 
 @pytest.fixture
 def server() -> Iterator[TalkingServer]:
     with talking_server() as server:
-        server.on("POST", "/jobs", ACCEPTED)
+        server.on("POST", "/jobs", accepted)
         yield server
 
 
@@ -92,7 +92,7 @@ def test_the_same_files_are_the_same_bytes(photos: Path) -> None:
 
 
 def test_a_second_try_sends_everything_again(client: Client, server: TalkingServer, photos: Path) -> None:
-    server.on("POST", "/jobs", problem(503, "busy", "too busy", Retry_After="0"), ACCEPTED)
+    server.on("POST", "/jobs", problem(503, "busy", "too busy", Retry_After="0"), accepted)
     heard: list[tuple[int, int | None]] = []
     client.submit(photos, progress=lambda count, total: heard.append((count, total)))
     first, second = server.seen
