@@ -19,7 +19,6 @@ from tests.unit.rowmill.talking_server import (
     accepted,
     as_json,
     problem,
-    resource,
     talking_server,
 )
 
