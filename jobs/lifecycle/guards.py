@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, false, or_, select, upda
 
 from base.database.tables import attempts, jobs
 from base.processes import has_ended
-from jobs.states import JobStatus, before
+from jobs.states import FINAL, JobStatus, before
 
 REASON_LENGTH = 1000
 
@@ -42,7 +42,13 @@ def move_job(
     values: Mapping[str, Any],
     *conditions: ColumnElement[bool],
 ) -> bool:
-    """Move a job to ``target`` if it stands in a state from which that is allowed; False if it does not."""
+    """Move a job to ``target`` if it stands in a state from which that is allowed; False if it does not.
+
+    A job that ends (``finished_at``) is kept for its time to live from then on.
+    """
+    if target in FINAL:
+        ttl_seconds = jobs.c.expires_at - jobs.c.created_at
+        values = {"expires_at": values["finished_at"] + ttl_seconds, **values}
     allowed = and_(jobs.c.id == job_id, jobs.c.status.in_(before(target)), *conditions)
     changed = update(jobs).where(allowed).values(status=target, revision=jobs.c.revision + 1, **values)
     return connection.execute(changed).rowcount == 1
