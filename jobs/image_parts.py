@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from base.formats.archive.names import is_clutter
 from base.formats.content import HEAD_BYTES, content_of
 from base.formats.zip_writer import ZipWriter
 from jobs.errors import Problem
@@ -64,8 +65,9 @@ class FileParts:
 
 
 def _member_name(name: str, number: int) -> str:
-    """A name that is a file's: in an archive, one that is empty or ends with a slash would be no row."""
-    return f"image-{number:06}" if not name or name.endswith(("/", "\\")) else name
+    """A name that is a row's: in an archive, no name, a folder's or a file manager's would be no row."""
+    is_no_row = not name or name.endswith(("/", "\\")) or is_clutter(name)
+    return f"image-{number:06}" if is_no_row else name
 
 
 def _checked(name: str, blocks: Iterable[bytes]) -> Iterator[bytes]:

@@ -140,7 +140,7 @@ def test_one_file_that_is_no_image_stays_as_it_is(client: Client, store: Store, 
 
 
 def test_odd_names_are_left_to_planning_but_no_row_is_lost(client: Client, store: Store) -> None:
-    names = ["", "../up.png", "folder/", "../up.png", '\\"a\\".png', None]
+    names = ["", "../up.png", "folder/", "../up.png", '\\"a\\".png', "._b.png", None]
     body = b"".join(part("image", IMAGES[0], name) for name in names[:-1])
     body += part("image", IMAGES[0], None, "\r\nContent-Type: image/png")
     body += part("model", b"digits", None) + END
@@ -152,6 +152,7 @@ def test_odd_names_are_left_to_planning_but_no_row_is_lost(client: Client, store
         "../up.png",
         '"a".png',
         "image-000006",
+        "image-000007",
     ]
 
 
