@@ -6,7 +6,6 @@ caretakers may run at once. Nothing is sent again because of its age alone: a lo
 
 from __future__ import annotations
 
-import contextlib
 import time
 from typing import Any
 
@@ -16,11 +15,11 @@ from sqlalchemy import and_, delete, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from base.database.tables import chunks, jobs, ticks, uploads, workers
-from base.files import ORPHAN_AGE_SECONDS
 from jobs.lifecycle.chunks import close_lost
-from jobs.lifecycle.ending import expire, input_folder, job_folder
+from jobs.lifecycle.ending import expire
 from jobs.lifecycle.guards import fail_job, holder_is_dead, lease_is_over
 from jobs.lifecycle.window import FINISH, PLAN, open_window, send_step, window_size
+from jobs.orphans import remove_orphans
 from jobs.reading import count_live_workers
 from jobs.records import Chunk, Job
 from jobs.states import FINAL, ChunkStatus, JobStatus
@@ -254,22 +253,3 @@ def expire_jobs(stores: Stores) -> None:
         due = Job.from_rows(connection.execute(select(jobs).where(over)).all())
     for job in due:
         expire(database, stores.files, job)
-
-
-def remove_orphans(stores: Stores) -> None:
-    """Remove old files and folders that no row names: left by processes that died between file and commit."""
-    files, oldest = stores.files, time.time() - ORPHAN_AGE_SECONDS
-    with stores.database.reading() as connection:
-        kept = connection.execute(select(jobs.c.id, jobs.c.input_id).where(jobs.c.expired_at.is_(None)))
-        known = {folder for row in kept for folder in (job_folder(row.id), input_folder(row.input_id))}
-    for folder in ("inputs", "jobs", "staging"):
-        for path in (files.root / folder).glob("*"):
-            name = f"{folder}/{path.name}"
-            with contextlib.suppress(FileNotFoundError):  # another caretaker may be faster
-                if name in known or path.stat().st_mtime > oldest:
-                    continue
-                log.info("orphan removed", file=name)
-                if path.is_dir():
-                    files.remove_folder(name)
-                else:
-                    files.remove(name)

@@ -28,9 +28,10 @@ from base.database import Database
 from base.database.tables import attempts, chunks, inputs, jobs
 from base.processes import this_process
 from base.settings import Settings
-from jobs.caretaker import Caretaker, remove_orphans
+from jobs.caretaker import Caretaker
 from jobs.finishing import finish_job
 from jobs.lifecycle.window import FINISH, PLAN, SCORE
+from jobs.orphans import remove_orphans
 from jobs.planning import plan_job
 from jobs.records import Job
 from jobs.running import run_chunk
@@ -43,6 +44,7 @@ from tests.faults.crash_points import Trigger
 # More rounds than two jobs with one fault can need.
 MOST_ROUNDS = 60
 ORPHAN_AGE_SECONDS = 2 * 24 * 3600
+FOLDERS = ("inputs", "jobs", "staging")
 
 
 class SharedClock:
@@ -108,7 +110,7 @@ class World:
         """What no row names goes with the sweep of the caretaker once it is old."""
         root = self.settings.data_dir
         old = time.time() - ORPHAN_AGE_SECONDS
-        for path in [*root.glob("inputs/*"), *root.glob("jobs/*"), *root.glob("staging/*")]:
+        for path in [path for folder in FOLDERS for path in root.glob(f"{folder}/**/*")]:
             os.utime(path, (old, old))
         shop = self._open()
         remove_orphans(shop)
@@ -116,7 +118,7 @@ class World:
             named = set(connection.execute(select(inputs.c.file)).scalars())
             named |= {result["file"] for result in connection.execute(select(jobs.c.result)).scalars()}
         shop.close()
-        kept = [path for folder in ("inputs", "jobs", "staging") for path in root.glob(f"{folder}/**/*")]
+        kept = [path for folder in FOLDERS for path in root.glob(f"{folder}/**/*")]
         assert {str(path.relative_to(root)) for path in kept if path.is_file()} == named
 
     def _let_time_pass(self) -> None:
