@@ -12,11 +12,12 @@ from urllib.parse import quote
 import pyarrow as pa
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request, send_file
+from werkzeug.exceptions import PreconditionFailed
 from werkzeug.http import dump_options_header
 
 from api.context import OWNER, workshop
 from api.presenting import job_resource
-from api.ranges import normalised
+from api.ranges import holds, normalised
 from jobs import partial, reading, results
 from jobs.errors import Problem
 from jobs.partial import Partial
@@ -33,7 +34,7 @@ SHOWN_GAPS = 100  # a header has its limits; the Parquet file lists them all
 
 @blueprint.get("/jobs/<job_id>/result")
 @blueprint.get("/jobs/<job_id>/result.parquet", endpoint="parquet")
-@blueprint.doc(summary="Download the result as Parquet", responses=[200, 206, 304, 404, 409, 410, 416, 422])
+@blueprint.doc(summary="Download the result as Parquet", responses=[200, 206, 304, 404, 409, 410, 412, 416, 422])
 def result(job_id: str) -> Response:
     """HEAD, Range and If-Range as for a static file; the ETag is the digest of its bytes.
 
@@ -45,7 +46,12 @@ def result(job_id: str) -> Response:
         found = partial.of_job(workshop(), view.job, view.input)
         return _incomplete(found, found.parquet(), PARQUET, f"{_stem(view)}.partial.parquet")
     stored = view.job.result or {}
+    if request.if_match and not request.if_match.contains(stored["sha256"]):
+        raise PreconditionFailed("The result is not the one that If-Match names.")
+    modified_at = view.job.finished_at or 0.0
     header = normalised(request.headers.get("Range"), stored["bytes"])
+    if not holds(request.environ.pop("HTTP_IF_RANGE", None), stored["sha256"], modified_at):
+        header = None
     if header is None:
         request.environ.pop("HTTP_RANGE", None)
     else:
@@ -57,7 +63,7 @@ def result(job_id: str) -> Response:
         download_name=f"{_stem(view)}.scored.parquet",
         conditional=True,
         etag=stored["sha256"],
-        last_modified=view.job.finished_at,
+        last_modified=modified_at,
     )
     digest = base64.b64encode(bytes.fromhex(stored["sha256"])).decode()
     answer.headers["Repr-Digest"] = f"sha-256=:{digest}:"

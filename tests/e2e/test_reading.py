@@ -103,6 +103,15 @@ def test_the_file_behaves_like_a_static_one(file_url: str, content: bytes, job: 
     assert httpx.get(file_url, headers={"If-None-Match": etag}).status_code == 304
     fresh = httpx.get(file_url, headers={"Range": "bytes=0-3", "If-Range": etag})
     assert (fresh.status_code, fresh.content) == (206, b"PAR1")
+    for validator in (f"W/{etag}", "Fri, 20 Nov 2015 08:00:00 GMT", "no validator"):
+        other = httpx.get(file_url, headers={"Range": "bytes=0-3", "If-Range": validator})
+        assert (other.status_code, other.content) == (200, content), validator
+    dated = httpx.get(file_url, headers={"Range": "bytes=0-3", "If-Range": head.headers["Last-Modified"]})
+    assert dated.status_code == 206
+    part = httpx.head(file_url, headers={"Range": "bytes=-4"})
+    assert (part.status_code, part.headers["Content-Length"]) == (206, "4")
+    gone = httpx.get(file_url, headers={"Range": "bytes=0-3", "If-Match": '"other"'})
+    assert gone.status_code == 412
     stale = httpx.get(file_url, headers={"Range": "bytes=0-3", "If-Range": '"other"'})
     assert (stale.status_code, len(stale.content)) == (200, len(content))
 

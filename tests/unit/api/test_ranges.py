@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from api.ranges import normalised
+from api.ranges import holds, normalised
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,23 @@ from api.ranges import normalised
 )
 def test_a_range_of_a_file_of_100_bytes(header: str | None, passed_on: str | None) -> None:
     assert normalised(header, 100) == passed_on
+
+
+@pytest.mark.parametrize(
+    ("if_range", "may"),
+    [
+        (None, True),
+        ('"tag"', True),
+        (' "tag" ', True),
+        ('W/"tag"', False),
+        ('"other"', False),
+        ("tag", False),
+        ("Tue, 14 Nov 2023 22:13:20 GMT", True),
+        ("Tue, 14 Nov 2023 22:13:21 GMT", False),
+        ("Tue, 14 Nov 2023 22:13:19 GMT", False),
+        ("", False),
+        ("Tue, 99 Nov 2023", False),
+    ],
+)
+def test_a_range_is_served_to_those_who_have_the_same_file(if_range: str | None, may: bool) -> None:
+    assert holds(if_range, "tag", 1_700_000_000.5) is may
