@@ -34,7 +34,9 @@ SHOWN_GAPS = 100  # a header has its limits; the Parquet file lists them all
 
 @blueprint.get("/jobs/<job_id>/result")
 @blueprint.get("/jobs/<job_id>/result.parquet", endpoint="parquet")
-@blueprint.doc(summary="Download the result as Parquet", responses=[200, 206, 304, 404, 409, 410, 412, 416, 422])
+@blueprint.doc(
+    summary="Download the result as Parquet", responses=[200, 206, 304, 404, 409, 410, 412, 416, 422]
+)
 def result(job_id: str) -> Response:
     """HEAD, Range and If-Range as for a static file; the ETag is the digest of its bytes.
 
