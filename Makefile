@@ -9,7 +9,7 @@ INSTALLED := .venv/.installed
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install up demo test test-system faults check bench lock
+.PHONY: help install up demo test test-system faults chaos soak check bench lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,12 @@ test-system: $(INSTALLED) ## run the tests that need system packages (Compose, a
 
 faults: $(INSTALLED) ## strike down processes at every crash point, and take out each guard of the protocol
 	$(BIN)/pytest -m faults tests/faults
+
+chaos: $(INSTALLED) ## five minutes of faults on a whole stack; SEED=… replays a run
+	$(BIN)/python -m tests.chaos --seconds 300 $(if $(SEED),--seed $(SEED))
+
+soak: $(INSTALLED) ## the same for half an hour
+	$(BIN)/python -m tests.chaos --seconds 1800 $(if $(SEED),--seed $(SEED))
 
 check: $(INSTALLED) ## format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check

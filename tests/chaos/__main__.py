@@ -1,0 +1,37 @@
+"""`make chaos` and `make soak`: faults for as long as you say, replayable by the seed that is printed."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.run import run
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+MODELS = ("wine", "digits")
+
+
+def main() -> None:
+    """Run, print the report, and exit with 1 if a promise was broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
+    parser.add_argument("--pause", type=float, default=1.5, help="seconds between two faults, on average")
+    parser.add_argument("--database-url", default="", help="default: SQLite")
+    given = parser.parse_args()
+    print(f"seed {given.seed}", flush=True)
+    with tempfile.TemporaryDirectory(prefix="trained-") as trained:
+        for name in MODELS:
+            script = EXAMPLES / f"train_{name}.py"
+            subprocess.run([sys.executable, script, trained], check=True, stdout=subprocess.DEVNULL)
+        report = run(Path(trained), given.seconds, given.seed, given.pause, given.database_url)
+    print(report)
+    sys.exit(1 if report.violations else 0)
+
+
+if __name__ == "__main__":
+    main()
