@@ -10,7 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from base.formats import InputRefused, InputShape, Span, decode, plan, plan_members, write_index
+from base.formats import (
+    InputRefused,
+    InputShape,
+    Span,
+    decode,
+    plan,
+    plan_members,
+    with_length,
+    write_index,
+)
 from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import steps
 from jobs.lifecycle.ending import input_folder
@@ -94,6 +103,9 @@ def _cut_archive(
 
 def _rows_per_chunk(workshop: Workshop, job: Job, shape: InputShape, path: Path) -> int:
     manifest = workshop.registry.get(job.model_name, job.model_version)
+    position = _texts_at(manifest, shape)
+    if position is not None:
+        shape = with_length(path, shape, position)
     rows = job.options["chunk_rows"] or rows_for(manifest, shape, workshop.settings.chunk_seconds)
     total = shape.rows or path.stat().st_size / max(shape.bytes_per_row, 1.0)
     return max(rows, int(total / MAX_CHUNKS) + 1)
@@ -137,14 +149,20 @@ def _own_name(workshop: Workshop, claim: StepClaim, kind: str) -> str:
     return f"{name}{claim.attempt}"
 
 
+def _texts_at(manifest: Manifest, shape: InputShape) -> int | None:
+    """Where the file has the texts, for a model of texts."""
+    if manifest.signature.kind != "text":
+        return None
+    names = [column.name for column in shape.columns]
+    found = match_columns(manifest.signature, names, headerless=not shape.csv.header).positions
+    return found[0] if found else None
+
+
 def _scored_bytes(manifest: Manifest, shape: InputShape) -> float:
     """Bytes of a row that the model sees: those of the text among the columns, or all."""
-    if manifest.signature.kind == "text":
-        names = [column.name for column in shape.columns]
-        found = match_columns(manifest.signature, names, headerless=not shape.csv.header).positions
-        if found and (length := shape.columns[found[0]].bytes) is not None:
-            return length
-    return shape.bytes_per_row
+    position = _texts_at(manifest, shape)
+    length = None if position is None else shape.columns[position].bytes
+    return shape.bytes_per_row if length is None else length
 
 
 def rows_for(manifest: Manifest, shape: InputShape, seconds: float) -> int:

@@ -8,6 +8,7 @@ door. Nothing here knows of models, jobs or HTTP.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -50,6 +51,7 @@ __all__ = [
     "read_members",
     "row_lines",
     "sniff",
+    "with_length",
     "write_index",
 ]
 
@@ -77,6 +79,16 @@ def plan(path: Path, shape: InputShape, *, chunk_rows: int, max_chunk_bytes: int
         return parquet.plan(path, max(min(chunk_rows, int(max_chunk_bytes / shape.bytes_per_row)), 1))
     target = max(min(int(chunk_rows * shape.bytes_per_row), max_chunk_bytes), 1)
     return text.plan(path, shape.data_start, _dialect(shape), target)
+
+
+def with_length(path: Path, shape: InputShape, position: int) -> InputShape:
+    """``shape`` with the mean length of a text column's cells, where only the decoded file's rows tell it."""
+    column = shape.columns[position]
+    if shape.format != "parquet" or column.kind != "string":
+        return shape
+    measured = replace(column, bytes=parquet.cell_bytes(path, column.name))
+    columns = (*shape.columns[:position], measured, *shape.columns[position + 1 :])
+    return replace(shape, columns=columns)
 
 
 def head(path: Path, shape: InputShape, rows: int) -> Span:

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from base.formats.compression import open_decoded
@@ -38,6 +39,8 @@ MAX_ROW_GROUPS = 100_000
 MAX_COLUMNS = 20_000
 
 _BATCH_ROWS = 1 << 18
+_FEW_ROWS = 1 << 13
+_ROWS_MEASURED = 1000
 _READ_BUFFER = 1 << 18  # without it, whole column chunks are held in memory
 _BLOCK = 1 << 20
 
@@ -104,6 +107,21 @@ def read(
         None,
         problems,
     )
+
+
+def cell_bytes(path: Path, name: str) -> float:
+    """Mean length of a text column's cells in the first rows.
+
+    The footer does not tell: a dictionary of a few long texts makes any number of rows.
+    """
+    with _open(path, read_dictionary=[name]) as file:
+        try:
+            batch = next(file.iter_batches(_ROWS_MEASURED, columns=[name], use_threads=False))
+        except (pa.ArrowException, OSError) as error:
+            raise _damaged(f"its first rows cannot be read ({error})") from error
+    column = batch.column(0)
+    lengths = pc.binary_length(column.dictionary).take(column.indices)
+    return float((pc.sum(lengths).as_py() or 0) / len(column))
 
 
 def _tail(path: Path, compression: Compression | None, max_decoded_bytes: int) -> tuple[bytes, int]:
@@ -191,9 +209,11 @@ def _is_text(type_: pa.DataType) -> bool:
     return any(check(type_) for check in checks)
 
 
-def _open(path: Path) -> Any:
+def _open(path: Path, read_dictionary: Sequence[str] = ()) -> Any:
     try:
-        return pq.ParquetFile(path, buffer_size=_READ_BUFFER, pre_buffer=False)
+        return pq.ParquetFile(
+            path, buffer_size=_READ_BUFFER, pre_buffer=False, read_dictionary=list(read_dictionary)
+        )
     except (pa.ArrowException, OSError) as error:
         raise _damaged(f"it cannot be opened ({error})") from error
 
@@ -209,7 +229,9 @@ def _batches(file: Any, span: Span, names: list[str]) -> list[pa.RecordBatch]:
     skip = span.start - (int(ends[first - 1]) if first else 0)
     left = span.stop - span.start
     batches = []
-    groups = file.iter_batches(_BATCH_ROWS, list(range(first, last + 1)), names, use_threads=False)
+    # a span of few rows has few because they are long: then no batch may have many more of them
+    most = _BATCH_ROWS if left >= _FEW_ROWS else max(left, 64)
+    groups = file.iter_batches(most, list(range(first, last + 1)), names, use_threads=False)
     try:
         for batch in groups:
             part = batch.slice(skip, left)

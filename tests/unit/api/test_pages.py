@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from html.parser import HTMLParser
 from pathlib import Path
@@ -77,6 +78,17 @@ def test_the_lines_to_copy_have_this_host_and_work(make_app: MakeApp, stocked: P
     assert (curl, url) == ("curl", "https://scores.example:8443/predict")
     answer = client.post("/predict", data=body, content_type="application/x-www-form-urlencoded")
     assert answer.json["model"] == {"name": "wine", "version": 1}
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+def test_a_text_model_is_shown_with_a_text(make_app: MakeApp, stocked: Path) -> None:
+    client: Client = make_app(stocked, default_model="moods").test_client()
+    commands = client.get("/").json["commands"]
+    body = shlex.split(commands["predict"])[2]
+    assert json.loads(body) == {"model": "moods", "text": "a bad night 0"}
+    assert client.post("/predict", data=body).json["prediction"] == "sad"
+    assert "texts.csv" in shlex.split(commands["score_a_file"])
+    assert "<td>a text</td>" in client.get("/", headers={"Accept": "text/html"}).text
 
 
 def test_an_image_model_is_shown_with_an_image(make_app: MakeApp, stocked: Path) -> None:

@@ -7,9 +7,11 @@ import zipfile
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from base.formats import CsvOptions, InputShape, sniff
+from base.formats import CsvOptions, InputShape, sniff, with_length
 from jobs.planning import rows_for
 from models.manifest import ColumnSpec, ImageSpec, Manifest, Signature, StoredFile, Target
 
@@ -81,3 +83,25 @@ def test_other_columns_are_read_but_not_scored(tmp_path: Path, form: str) -> Non
     beside = alone.assign(other="z" * 1000)
     first, second = (rows_for(TEXTS, shape_of(tmp_path, frame, form), SECONDS) for frame in (alone, beside))
     assert first / 2.5 < second < first
+
+
+def test_a_dictionary_of_long_texts_in_parquet_is_cut_by_their_length(tmp_path: Path) -> None:
+    texts = pa.array([str(number) * 50_000 for number in range(10)])
+    rows = pa.DictionaryArray.from_arrays(pa.array(range(10), pa.int32()), texts).take(
+        pa.array([0, 9] * 5000)
+    )
+    pq.write_table(pa.table({"n": range(10_000), "text": rows}), tmp_path / "data.parquet")
+    shape = sniff(tmp_path / "data.parquet", CsvOptions(), max_decoded_bytes=1 << 30)
+    assert shape.bytes_per_row < 1000
+    measured = with_length(tmp_path / "data.parquet", shape, 1)
+    assert measured.columns[1].bytes == 50_000
+    expected = SECONDS / (TEXTS.row_cost_seconds + 50_000 * TEXTS.byte_cost_seconds)
+    assert rows_for(TEXTS, measured, SECONDS) == pytest.approx(expected, rel=0.1)
+
+
+def test_only_texts_are_measured(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"n": [1, 2], "text": ["four", None]})
+    by_format = {form: shape_of(tmp_path, frame, form) for form in ("csv", "parquet")}
+    assert with_length(tmp_path / "data.parquet", by_format["parquet"], 0) == by_format["parquet"]
+    assert with_length(tmp_path / "data.parquet", by_format["parquet"], 1).columns[1].bytes == 2
+    assert with_length(tmp_path / "data.csv", by_format["csv"], 1) == by_format["csv"]

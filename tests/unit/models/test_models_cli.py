@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import joblib
 import pytest
 from sklearn.datasets import load_wine
-from sklearn.naive_bayes import GaussianNB
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.naive_bayes import GaussianNB, MultinomialNB
+from sklearn.pipeline import make_pipeline
 from typer.testing import CliRunner, Result
 
 from models.manifest import ImageSpec
@@ -39,6 +42,20 @@ def test_add_prints_the_reference_alone_on_stdout(file: Path) -> None:
     result = models("add", "wine", file)
     assert (result.exit_code, result.stdout) == (0, "wine@1\n")
     assert "GaussianNB, 13 columns (x0, x1, x2, x3, …) -> 3 classes (0, 1, 2)" in result.stderr
+
+
+def test_a_model_of_texts_is_added_and_shown_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "moods.joblib"
+    joblib.dump(make_pipeline(CountVectorizer(), MultinomialNB()).fit(["good", "bad"], [1, 0]), file)
+    added = models("add", "moods", file, "--text", "review")
+    assert "MultinomialNB, texts (column review) -> 2 classes (0, 1)" in added.stderr
+    shown = models("show", "moods").stdout
+    assert re.search(r"^input +texts \(column review\)$", shown, re.MULTILINE)
+    assert "nanoseconds for each byte of the text" in shown
+    assert "REFUSES" not in shown
+    refused = models("add", "moods", file, "--text", "review", "--columns", "review")
+    assert refused.exit_code == 1
+    assert "(columns_conflict)" in refused.stderr
 
 
 def test_every_option_of_add_reaches_the_manifest(file: Path, tmp_path: Path, data_dir: Path) -> None:
