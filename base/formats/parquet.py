@@ -237,7 +237,8 @@ def _batches(file: Any, span: Span, names: list[str]) -> list[pa.RecordBatch]:
             part = batch.slice(skip, left)
             skip = max(skip - batch.num_rows, 0)
             left -= part.num_rows
-            batches.append(part.select(names))
+            if part.num_rows:  # an empty slice would keep its batch in memory
+                batches.append(part.select(names))
             if left == 0:
                 return batches
     except (pa.ArrowException, OSError, MemoryError, KeyError) as error:
