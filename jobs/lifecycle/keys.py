@@ -5,7 +5,7 @@ The lease only saves work and gives a clear answer. One key makes one job by a u
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, and_, delete, update
+from sqlalchemy import ColumnElement, and_, delete, not_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from uuid6 import uuid7
 
@@ -25,8 +25,16 @@ class KeyLease:
         self._seconds = seconds
         self._holder = str(uuid7())
 
-    def take(self) -> None:
+    def check(self) -> None:
         """Raise ``Problem`` (``idempotency_key_in_use``) while another upload holds the key."""
+        with self._database.reading() as connection:
+            over = lease_is_over(uploads.c.lease_until, self._database.now(connection), self._seconds)
+            key = and_(owned(uploads, self._owner), uploads.c.key == self._key)
+            if connection.execute(select(uploads.c.key).where(key, not_(over))).first():
+                raise _in_use(self._key)
+
+    def take(self) -> None:
+        """Hold the key from now on. Raises ``Problem`` as :meth:`check`."""
         insert = sqlite.insert if self._database.is_sqlite else postgresql.insert
         with self._database.writing() as connection:
             now = self._database.now(connection)

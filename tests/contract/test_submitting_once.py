@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from api import idempotency
 from jobs.caretaker import Caretaker
 from jobs.lifecycle.keys import KeyLease
 from tests.builders import LEASE_SECONDS, OWNER
@@ -108,6 +109,11 @@ class Slow:
         return self._body.read(min(size, 1000))
 
 
+@pytest.fixture
+def no_body_is_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(idempotency, "SMALL_BODY_BYTES", 0)
+
+
 def slow_post(served: Served, meanwhile: Callable[[], None]) -> Any:
     settings = served.workshop.settings.model_copy(update={"heartbeat_seconds": 1e-9})
     served.client.application.extensions["workshop"] = replace(served.workshop, settings=settings)
@@ -119,6 +125,7 @@ def slow_post(served: Served, meanwhile: Callable[[], None]) -> Any:
     )
 
 
+@pytest.mark.usefixtures("no_body_is_small")
 def test_a_long_upload_keeps_its_key(served: Served, clock: Clock) -> None:
     seen = []
 
@@ -132,6 +139,7 @@ def test_a_long_upload_keeps_its_key(served: Served, clock: Clock) -> None:
     assert post(served).headers["Idempotent-Replayed"] == "true"
 
 
+@pytest.mark.usefixtures("no_body_is_small")
 def test_an_upload_that_stood_still_yields_to_another(served: Served, clock: Clock) -> None:
     answers: list[Any] = []
 
@@ -144,6 +152,20 @@ def test_an_upload_that_stood_still_yields_to_another(served: Served, clock: Clo
     late = slow_post(served, meanwhile)
     assert answers[0].status_code == 202
     assert (late.status_code, late.json["code"]) == (409, "idempotency_key_in_use")
+    assert len(kept(served)) == 1
+
+
+def test_two_small_requests_at_once_make_one_job(served: Served) -> None:
+    answers: list[Any] = []
+
+    def meanwhile() -> None:
+        if not answers:
+            answers.append(None)
+            answers[0] = post(served)
+
+    late = slow_post(served, meanwhile)
+    assert (late.status_code, late.json["id"]) == (202, answers[0].json["id"])
+    assert late.headers["Idempotent-Replayed"] == "true"
     assert len(kept(served)) == 1
 
 
