@@ -105,7 +105,7 @@ def _sniff_text(head: bytes, options: CsvOptions, *, final: bool) -> InputShape:
             "this is a JSON array; JSON Lines has one object per line, for example "
             "df.to_json(path, orient='records', lines=True)",
         )
-    if body[:1] == b"<":
+    if re.match(rb"<[!?a-zA-Z]", body):  # a text may begin with a heart, <3
         raise InputRefused(
             "unknown_format", "this is HTML or XML; send CSV, JSON Lines, Parquet or a zip or tar of images"
         )

@@ -34,6 +34,11 @@ def kinds(shape: InputShape) -> list[tuple[str, str]]:
     return [(column.name, column.kind) for column in shape.columns]
 
 
+def test_a_text_may_begin_with_a_heart(file: Path) -> None:
+    shape = sniffed(file, "<3 this place\ngood\n", header=False)
+    assert (shape.format, len(shape.columns)) == ("csv", 1)
+
+
 def test_kinds_are_what_most_cells_are(file: Path) -> None:
     content = "n,s,b,u,mixed\n1,x,true,,1\n,y,false,NA,2\n3e5,1,,,oops\n"
     assert kinds(sniffed(file, content)) == [
