@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import threading
 from typing import Any
 
 import pyarrow as pa
@@ -11,8 +13,12 @@ import pytest
 from sqlalchemy import func, select
 
 from base.database.tables import attempts, inputs
-from jobs import reading
+from jobs import again, reading
 from jobs.caretaker import Caretaker
+from jobs.errors import Problem
+from jobs.lifecycle.ending import expire
+from jobs.lifecycle.submission import NewJob, accept_child
+from jobs.records import Job
 from models.adding import NewVersion
 from tests.builders import OWNER
 from tests.conftest import Clock
@@ -262,3 +268,28 @@ def test_a_key_makes_one_retry(served: Served) -> None:
         refused = served.client.post(f"/jobs/{job['id']}/{other}", headers=key)
         assert (refused.status_code, refused.json["code"]) == (422, "idempotency_key_reused")
     assert reading.find_job(served.workshop.database, OWNER, first.json["id"]).deadline_at
+
+
+def test_an_input_is_never_removed_under_a_new_job(served: Served, clock: Clock) -> None:
+    database, files = served.workshop.database, served.workshop.files
+    for _ in range(12):
+        job = served.submit(ttl="60")
+        served.post(f"/jobs/{job['id']}/cancel")
+        parent = reading.find_job(database, OWNER, job["id"])
+        new = again.retry(
+            served.workshop, parent, again.retry_options(parent, {}), key=None, request_sha256="0" * 64
+        )
+        barrier = threading.Barrier(2)
+        made: list[Job] = []
+
+        def make(new: NewJob = new, barrier: threading.Barrier = barrier, made: list[Job] = made) -> None:
+            barrier.wait()
+            with contextlib.suppress(Problem):
+                made.append(accept_child(database, new, "parent")[0])
+
+        maker = threading.Thread(target=make)
+        maker.start()
+        barrier.wait()
+        expire(database, files, parent)
+        maker.join()
+        assert files.path(f"inputs/{parent.input_id}").exists() == bool(made)
