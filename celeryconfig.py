@@ -45,7 +45,7 @@ broker_transport_options = {
 }
 
 # A chunk is cut for a fraction of a second; one that runs this long is stuck in C code and must be killed.
-task_time_limit = 1200
+task_time_limit = _settings.max_chunk_seconds
 # SIGQUIT and a second Ctrl-C leave the running chunk this long before they cut it off; SIGTERM waits for it.
 worker_soft_shutdown_timeout = 20
 

@@ -1,4 +1,4 @@
-"""Names of processes by which others can tell that they have ended: written beside every lease.
+"""What ties processes together: names that tell whether their owner has ended, and ending with one's parent.
 
 A lease is held by a name. Whoever reads it on the same machine can ask the kernel whether that process still
 lives, and need not wait until the lease runs out. Elsewhere, or where the kernel does not tell, nobody knows,
@@ -7,13 +7,17 @@ and the lease decides.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import re
+import signal
 import socket
+import sys
 from functools import cache
 from pathlib import Path
 
 _PROC = Path("/proc")
+_PR_SET_PDEATHSIG = 1
 _NAME = re.compile(r"[^:]*:(?P<pid>\d+):(?P<start>\d+):(?P<place>[0-9a-f-]+)")
 _DEAD_STATES = "ZX"  # a killed process whose parent has not noticed yet runs no more code
 
@@ -38,6 +42,12 @@ def has_ended(name: str) -> bool:
     except PermissionError:
         return False  # somebody else's: the kernel may hide the rest from us
     return _start(pid) != found["start"]
+
+
+def die_with_parent() -> None:
+    """Ask the kernel for SIGKILL when the thread that started this process ends; Linux only."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _start(pid: int) -> str | None:

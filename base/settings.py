@@ -51,6 +51,12 @@ class Settings(BaseSettings):
     max_predict_bytes: int = Field(16 * MIB, gt=0, description="Largest body of POST /predict.")
     max_chunk_bytes: int = Field(32 * MIB, ge=1024, description="Most input bytes that one chunk may cover.")
     chunk_seconds: float = Field(0.3, gt=0, description="Scoring time that a chunk is cut for.")
+    max_chunk_seconds: float = Field(
+        1200, ge=1, description="A chunk that runs longer is stuck, and its process is killed."
+    )
+    max_process_bytes: int = Field(
+        0, ge=0, description="Memory of one scoring process; 0: three quarters of the machine's."
+    )
     max_attempts: int = Field(5, ge=1, description="Tries at one chunk, plan or finish before the job fails.")
     lease_seconds: float = Field(
         60, gt=0, description="How long a silent worker keeps its right to a chunk, a silent upload its key."

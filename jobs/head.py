@@ -10,6 +10,7 @@ from typing import IO, Any, BinaryIO, cast
 from base.files import Files
 from base.formats import (
     ChunkRows,
+    InputRefused,
     InputShape,
     Member,
     Span,
@@ -49,7 +50,19 @@ class _Limited:
 def read_head(
     files: Files, path: Path, shape: InputShape, columns: Columns, max_decoded_bytes: int
 ) -> ChunkRows:
-    """About the first hundred rows of a table."""
+    """About the first hundred rows of a table. Raises ``InputRefused`` if they do not fit into memory."""
+    try:
+        return _read_head(files, path, shape, columns, max_decoded_bytes)
+    except MemoryError as error:
+        message = (
+            f"its first rows need more memory than there is ({error}); send fewer rows, or smaller cells"
+        )
+        raise InputRefused("too_large", message) from error
+
+
+def _read_head(
+    files: Files, path: Path, shape: InputShape, columns: Columns, max_decoded_bytes: int
+) -> ChunkRows:
     if not shape.needs_decoding:
         return read(path, shape, head(path, shape, HEAD_ROWS), columns.wanted, columns.keep)
     with files.draft() as draft:

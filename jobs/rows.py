@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from base.formats import ChunkRows, Member, RowProblem, Span, read, read_members, row_lines
+from base.formats import (
+    ChunkRows,
+    InputShape,
+    Member,
+    RowProblem,
+    Span,
+    read,
+    read_members,
+    row_lines,
+)
 from jobs.columns import match
 from jobs.records import Claim
 from jobs.scoring import ERROR_FIELD, Scored, Scorer, call_rows, score_rows
@@ -26,22 +36,34 @@ BATCH_BYTES = 64 << 20
 
 def score_span(workshop: Workshop, held: Claim, alive: Callable[[], None]) -> tuple[Scored, int | None]:
     """Score the rows of a claimed chunk; the second value is its number of text lines."""
-    options = held.job.options
     model = workshop.models.get(held.job.model_name, held.job.model_version)
-    shape = held.input.parsed_shape
-    path = workshop.files.path(held.input.readable_file)
+    scorer = scorer_of(model, held.job.options["outputs"])
+    if held.input.parsed_shape.is_archive:
+        return score_images(scorer, model.manifest, members_of(workshop, held), alive), None
+    return score_rows_of(workshop, held, scorer, model.manifest, alive)
+
+
+def place(workshop: Workshop, held: Claim) -> tuple[InputShape, Path, Span]:
+    """What a claimed chunk is cut from, and where."""
     span = Span(held.chunk.start, held.chunk.stop, held.chunk.rows)
-    scorer = scorer_of(model, options["outputs"])
-    if shape.is_archive:
-        members = read_members(path, workshop.files.path(held.input.member_index), span)
-        return score_images(scorer, model.manifest, members, alive), None
-    columns = match(model.manifest, shape, options["keep"], options["outputs"])
+    return held.input.parsed_shape, workshop.files.path(held.input.readable_file), span
+
+
+def members_of(workshop: Workshop, held: Claim) -> Iterator[Member]:
+    """The members of an archive that a claimed chunk consists of."""
+    _, path, span = place(workshop, held)
+    return read_members(path, workshop.files.path(held.input.member_index), span)
+
+
+def score_rows_of(
+    workshop: Workshop, held: Claim, scorer: Scorer, manifest: Manifest, alive: Callable[[], None]
+) -> tuple[Scored, int | None]:
+    """Read and score the rows of a table."""
+    shape, path, span = place(workshop, held)
+    columns = match(manifest, shape, held.job.options["keep"], held.job.options["outputs"])
     rows = read(path, shape, span, columns.wanted, columns.keep)
     alive()
-    scored = score_table(scorer, model.manifest, rows, alive)
-    if rows.lines is not None and any(problem.line is None for problem in scored.problems):
-        scored = _with_lines(scored, row_lines(path, shape, span))
-    return scored, rows.lines
+    return with_lines(score_table(scorer, manifest, rows, alive), rows, path, shape, span)
 
 
 def scorer_of(model: LoadedModel, outputs: Sequence[str]) -> Scorer:
@@ -65,7 +87,7 @@ def score_table(scorer: Scorer, manifest: Manifest, rows: ChunkRows, alive: Call
     if manifest.signature.kind == "text":
         scorer = replace(scorer, call_rows=_texts_of_a_call(manifest, rows.columns))
     scored = score_rows(scorer, rows.columns, rows.rows, [*rows.problems, *refused], alive)
-    return Scored(_beside(rows.kept, scored.table), scored.problems)
+    return Scored(beside(rows.kept, scored.table), scored.problems)
 
 
 def _texts_of_a_call(manifest: Manifest, texts: pa.Table) -> int:
@@ -74,10 +96,15 @@ def _texts_of_a_call(manifest: Manifest, texts: pa.Table) -> int:
     return call_rows(manifest.row_cost_seconds + length * manifest.byte_cost_seconds)
 
 
-def _with_lines(scored: Scored, lines: np.ndarray) -> Scored:
-    """The same with a line for each problem: reading knew the lines of its own only."""
-    numbered = [replace(p, line=int(lines[p.row])) if p.line is None else p for p in scored.problems]
-    return Scored(scored.table, numbered)
+def with_lines(
+    scored: Scored, rows: ChunkRows, path: Path, shape: InputShape, span: Span
+) -> tuple[Scored, int | None]:
+    """The same with a line for each problem, where there are lines: reading knew those of its own only."""
+    if rows.lines is not None and any(problem.line is None for problem in scored.problems):
+        lines = row_lines(path, shape, span)
+        numbered = [replace(p, line=int(lines[p.row])) if p.line is None else p for p in scored.problems]
+        scored = Scored(scored.table, numbered)
+    return scored, rows.lines
 
 
 def score_images(
@@ -97,7 +124,7 @@ def score_images(
         names += batch.names
         tables.append(scored.table)
     files = pa.table({"file": pa.array(names, pa.string())})
-    return Scored(_beside(files, pa.concat_tables(tables)), problems)
+    return Scored(beside(files, pa.concat_tables(tables)), problems)
 
 
 def _while_alive(members: Iterable[Member], alive: Callable[[], None]) -> Iterator[Member]:
@@ -143,7 +170,8 @@ def _reason(member: Member) -> Sequence[str]:
     return member.problem.code, member.problem.message
 
 
-def _beside(kept: pa.Table, scored: pa.Table) -> pa.Table:
+def beside(kept: pa.Table, scored: pa.Table) -> pa.Table:
+    """Kept columns and answers as one table, in this order."""
     for position, column in enumerate(kept.columns):
         scored = scored.add_column(position, kept.schema.field(position), column)
     return scored

@@ -16,6 +16,7 @@ from jobs.lifecycle import chunks
 from jobs.lifecycle.chunks import PREVIEW_ERRORS, Committed, ScoredChunk
 from jobs.lifecycle.ending import job_folder
 from jobs.lifecycle.window import FINISH, send_chunks, send_step, window_size
+from jobs.quarantine import CRASHES_BEFORE, score_in_quarantine
 from jobs.reading import count_live_workers
 from jobs.records import Claim, Job
 from jobs.rows import score_span
@@ -44,7 +45,8 @@ def run_chunk(workshop: Workshop, job_id: str, index: int) -> None:
             lambda: chunks.renew(workshop.database, held, settings.lease_seconds), settings.heartbeat_seconds
         ) as heartbeat,
     ):
-        scored, lines = score_span(workshop, held, heartbeat.check)
+        score = score_in_quarantine if held.crashes >= CRASHES_BEFORE else score_span
+        scored, lines = score(workshop, held, heartbeat.check)
         done = _commit(workshop, held, scored, lines)
     if done is not None:
         _go_on(workshop, held.job, done)

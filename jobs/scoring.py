@@ -62,6 +62,14 @@ class Scored:
         return dict(Counter(f"{p.code}:{p.column}" if p.column else p.code for p in self.problems))
 
 
+class RowsRefused(Exception):
+    """What a scorer raises that does not even try, with the ``code`` that all its rows get."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def score_rows(
     scorer: Scorer, rows: Any, count: int, problems: list[RowProblem], alive: Callable[[], None]
 ) -> Scored:
@@ -101,7 +109,8 @@ def _predict(
             raise  # the machine's fault, not the row's: the attempt fails and is tried again
         except Exception as error:  # noqa: BLE001 - an estimator may raise anything at a row it does not like
             answer = error
-        if isinstance(answer, Exception) and len(part) > 1 and calls < MAX_BISECT_CALLS:
+        certain = isinstance(answer, pa.Table | RowsRefused)
+        if not certain and len(part) > 1 and calls < MAX_BISECT_CALLS:
             middle = len(part) // 2
             todo += [part[middle:], part[:middle]]
         else:
@@ -120,6 +129,8 @@ def _take(rows: Any, part: np.ndarray[Any, Any]) -> Any:
 
 def _refusal(row: int, error: Exception, run: int) -> RowProblem:
     text = " ".join(str(error).split())[:300] or type(error).__name__
+    if isinstance(error, RowsRefused):
+        return RowProblem(row=row, line=None, column=None, value=None, code=error.code, message=text)
     if run > 1:
         text = f"one of {run} rows that were refused together and could not be told apart: {text}"
     return RowProblem(row=row, line=None, column=None, value=None, code="model_refused", message=text)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import joblib
+import numpy as np
+import pandas as pd
+import pytest
 from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
 from uuid6 import uuid7
@@ -20,7 +24,10 @@ from jobs.lifecycle.submission import Submission, accept
 from jobs.planning import plan_job
 from jobs.records import Claim, Job
 from jobs.workshop import Workshop
+from models.adding import NewVersion
+from models.registry import Registry
 
+PERILS = Path(__file__).with_name("perils.py")
 LEASE_SECONDS = 60.0
 MAX_ATTEMPTS = 3
 OWNER = "local"
@@ -98,6 +105,19 @@ def submitted(workshop: Workshop, data: bytes, model: str, rows_a_chunk: int, **
     )
     plan_job(workshop, job.id)
     return job
+
+
+def add_perilous(registry: Registry, folder: Path) -> None:
+    """Add the model of ``perils.py``, as a user adds one with code of their own."""
+    rows = pd.DataFrame({"a": np.arange(50.0), "b": 1.0})
+    rows.to_csv(folder / "perilous.csv", index=False)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(PERILS.parent)
+        joblib.dump(importlib.import_module(PERILS.stem).Perilous(), folder / "perilous.joblib")
+        del sys.modules[PERILS.stem]
+    registry.add(
+        NewVersion("perilous", folder / "perilous.joblib", sample=folder / "perilous.csv", code=PERILS)
+    )
 
 
 def claim_chunk(database: Database, job: Job, index: int, worker: str = "w") -> Claim | None:

@@ -9,6 +9,7 @@ from celery import signals
 from sqlalchemy.exc import SQLAlchemyError
 
 from base import logs
+from base.memory import limit_memory
 from base.processes import this_process
 from base.settings import Settings
 from jobs.lifecycle.presence import gone, seen
@@ -33,8 +34,10 @@ def _configure_logs(**_kwargs: object) -> None:
 
 @signals.worker_process_init.connect
 def _open(**_kwargs: object) -> None:
+    settings = Settings()
     keep_freed_memory()
-    shop = Workshop.open(Settings(), worker=this_process())
+    limit_memory(settings.max_process_bytes)
+    shop = Workshop.open(settings, worker=this_process())
     _current[:] = [shop]
     threading.Thread(target=_stay_seen, args=(shop,), name="presence", daemon=True).start()
 

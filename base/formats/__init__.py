@@ -15,6 +15,7 @@ from typing import BinaryIO
 from base.formats import charset, compression, csv_format, jsonl, parquet, text
 from base.formats.archive import Indexed, read_members, write_index
 from base.formats.archive.index import spans as plan_members
+from base.formats.halving import count_rows, halves, unread
 from base.formats.lines import row_lines
 from base.formats.records import JSON_LINES, Dialect
 from base.formats.sniffing import looks_newline_stripped, newlines_stripped, sniff
@@ -41,7 +42,9 @@ __all__ = [
     "RowProblem",
     "Span",
     "Wanted",
+    "count_rows",
     "decode",
+    "halves",
     "head",
     "looks_newline_stripped",
     "newlines_stripped",
@@ -51,6 +54,7 @@ __all__ = [
     "read_members",
     "row_lines",
     "sniff",
+    "unread",
     "with_length",
     "write_index",
 ]

@@ -124,6 +124,12 @@ def cell_bytes(path: Path, name: str) -> float:
     return float((pc.sum(lengths).as_py() or 0) / len(column))
 
 
+def plain_schema(path: Path) -> pa.Schema:
+    """The columns as :func:`read` keeps them: dictionaries decoded."""
+    with _open(path) as file:
+        return pa.schema([field.with_type(_plain(field.type)) for field in file.schema_arrow])
+
+
 def _tail(path: Path, compression: Compression | None, max_decoded_bytes: int) -> tuple[bytes, int]:
     """The last bytes of the decoded file, enough for the largest footer, and the decoded file's size."""
     if compression is None:
@@ -241,7 +247,9 @@ def _batches(file: Any, span: Span, names: list[str]) -> list[pa.RecordBatch]:
                 batches.append(part.select(names))
             if left == 0:
                 return batches
-    except (pa.ArrowException, OSError, MemoryError, KeyError) as error:
+    except MemoryError:
+        raise  # also of Arrow's kind: whether the file lies or the process is too small, nobody knows here
+    except (pa.ArrowException, OSError, KeyError) as error:
         raise _damaged(f"the data of rows {span.start} to {span.stop} cannot be read ({error})") from error
     raise _damaged(f"{left} of the rows {span.start} to {span.stop} are missing")
 
