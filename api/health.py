@@ -153,7 +153,10 @@ def _disk() -> str | None:
     except OSError as error:
         return f"Free space of {shop.files.root} cannot be read ({error.strerror})."
     if free < least:
-        return f"{free >> 20} MiB are free in {shop.files.root}, less than the {least >> 20} MiB kept free."
+        return (
+            f"disk_low: {free >> 20} MiB are free in {shop.files.root}, less than the {least >> 20} MiB kept "
+            "free; uploads are refused, and work that finds no room waits. Free some space, or delete jobs."
+        )
     return None
 
 

@@ -25,6 +25,7 @@ from jobs.planning import plan_job
 from jobs.records import Claim, Job
 from jobs.workshop import Workshop
 from models.adding import NewVersion
+from models.manifest import ImageSpec
 from models.registry import Registry
 
 PERILS = Path(__file__).with_name("perils.py")
@@ -108,16 +109,20 @@ def submitted(workshop: Workshop, data: bytes, model: str, rows_a_chunk: int, **
 
 
 def add_perilous(registry: Registry, folder: Path) -> None:
-    """Add the model of ``perils.py``, as a user adds one with code of their own."""
+    """Add the models of ``perils.py``, as a user adds some with code of their own."""
     rows = pd.DataFrame({"a": np.arange(50.0), "b": 1.0})
     rows.to_csv(folder / "perilous.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(PERILS.parent)
-        joblib.dump(importlib.import_module(PERILS.stem).Perilous(), folder / "perilous.joblib")
+        perils = importlib.import_module(PERILS.stem)
+        joblib.dump(perils.Perilous(), folder / "perilous.joblib")
+        joblib.dump(perils.PerilousPictures(), folder / "pictures.joblib")
         del sys.modules[PERILS.stem]
     registry.add(
         NewVersion("perilous", folder / "perilous.joblib", sample=folder / "perilous.csv", code=PERILS)
     )
+    pictures = ImageSpec(width=2, height=2, mode="L")
+    registry.add(NewVersion("pictures", folder / "pictures.joblib", image=pictures, code=PERILS))
 
 
 def claim_chunk(database: Database, job: Job, index: int, worker: str = "w") -> Claim | None:

@@ -72,3 +72,18 @@ class Perilous(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-l
             elif value == STUCK_ONCE:
                 stick_once(mark)
         return values.sum(axis=1)
+
+
+class PerilousPictures(RegressorMixin, BaseEstimator):  # type: ignore[misc]  # scikit-learn ships no types
+    """The sum of a picture's pixels, unless the first two are the peril."""
+
+    n_features_in_ = 4
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def predict(self, X: Any) -> Any:  # noqa: N803 - scikit-learn's name
+        values = np.asarray(X, dtype=float)
+        if ((values[:, 0] == 201) & (values[:, 1] == 7)).any():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return values.sum(axis=1)

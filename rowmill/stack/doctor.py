@@ -60,8 +60,9 @@ def _folder(settings: Settings, _database: Database) -> str:
     free = shutil.disk_usage(settings.data_dir).free
     if free < settings.min_free_bytes:
         raise StackProblem(
-            f"Only {free >> 20} MiB are free for {settings.data_dir}, and uploads are refused below "
-            f"{settings.min_free_bytes >> 20} MiB. Free some space, or lower ROWMILL_MIN_FREE_BYTES."
+            f"disk_low: {free >> 20} MiB are free for {settings.data_dir}; below "
+            f"{settings.min_free_bytes >> 20} MiB uploads are refused, and work that finds no room waits. "
+            "Free some space, delete jobs, or lower ROWMILL_MIN_FREE_BYTES."
         )
     return f"{settings.data_dir}, {free / (1 << 30):.1f} GiB free"
 

@@ -84,7 +84,9 @@ def test_ready_for_jobs_needs_redis_a_worker_and_the_caretaker(
 
 def test_a_redis_that_is_gone_and_a_full_disk(make_app: MakeApp, stocked: Path) -> None:
     client: Client = make_app(stocked, min_free_bytes=10**18).test_client()
-    assert failed(client.get("/readyz?for=jobs")) == {"redis", "workers", "caretaker", "disk"}
+    answer = client.get("/readyz?for=jobs")
+    assert failed(answer) == {"redis", "workers", "caretaker", "disk"}
+    assert "disk: disk_low: " in answer.json["detail"]
     assert client.get("/readyz").status_code == 200
 
 

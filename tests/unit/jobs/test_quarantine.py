@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from PIL import Image
 
 from jobs import reading
 from jobs.errors import Problem
@@ -113,6 +116,21 @@ def test_a_row_that_never_ends(perilous: Workshop) -> None:
     job = submitted(hasty, as_file(rows, "csv"), "perilous", 10_000, keep=["id"])
     _, result = run_after_two_deaths(hasty, job)
     assert codes(result) == {5: "scorer_timed_out"}
+
+
+def test_pictures_keep_their_names(perilous: Workshop) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as archive:
+        for number in range(9):
+            pixels = [201, 7, 0, number] if number == 4 else [number, 0, 0, 0]
+            picture = io.BytesIO()
+            Image.fromarray(np.array(pixels, np.uint8).reshape(2, 2)).save(picture, "PNG")
+            archive.writestr(f"{number}.png", picture.getvalue() if number != 6 else b"no picture")
+    job = submitted(perilous, packed.getvalue(), "pictures", 10_000)
+    _, result = run_after_two_deaths(perilous, job)
+    assert result.file.tolist() == [f"{number}.png" for number in range(9)]
+    assert codes(result) == {4: "scorer_crashed", 6: "image_unreadable"}
+    assert result.prediction.dropna().tolist() == [0, 1, 2, 3, 5, 7, 8]
 
 
 def test_a_healthy_chunk_comes_out_of_quarantine_as_from_anywhere(perilous: Workshop) -> None:

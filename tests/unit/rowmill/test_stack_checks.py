@@ -14,6 +14,7 @@ import pytest
 from base.settings import Settings
 from base.urls import without_password
 from rowmill.stack.checks import check_redis, is_loopback, listen, prepare_folder
+from rowmill.stack.doctor import examine
 from rowmill.stack.problem import StackProblem
 from rowmill.stack.programs import require_flower_password
 from rowmill.stack.redis_server import find_redis_server, redis_arguments
@@ -58,6 +59,13 @@ def test_a_full_disk_is_called_full(tmp_path: Path) -> None:
         StackProblem, match=r"^The disk that holds the data folder .* is full\. Free some space"
     ):
         prepare_folder(tmp_path)
+
+
+def test_a_disk_that_is_nearly_full_is_a_finding(tmp_path: Path) -> None:
+    (finding,) = examine(Settings(data_dir=tmp_path, min_free_bytes=10**18), ["folder"])
+    assert not finding.ok
+    assert finding.detail.startswith("disk_low: ")
+    assert str(tmp_path) in finding.detail
 
 
 def test_a_free_port_is_chosen_for_0() -> None:
