@@ -138,14 +138,14 @@ def recover_chunks(stores: Stores) -> None:
     settings = stores.settings
     with stores.database.writing() as connection:
         now = stores.database.now(connection)
-        running = chunks.c.status == ChunkStatus.RUNNING
+        scoring = select(jobs.c.id).where(jobs.c.status == JobStatus.SCORING)
+        running = and_(chunks.c.job_id.in_(scoring), chunks.c.status == ChunkStatus.RUNNING)
         abandoned = and_(
             running,
             or_(
                 lease_is_over(chunks.c.lease_until, now, settings.lease_seconds),
                 holder_is_dead(connection, chunks.c.worker, running),
             ),
-            exists().where(jobs.c.id == chunks.c.job_id, jobs.c.status == JobStatus.SCORING),
         )
         for chunk in Chunk.from_rows(connection.execute(select(chunks).where(abandoned)).all()):
             again = chunk.attempt - chunk.excused < settings.max_attempts
