@@ -11,6 +11,7 @@ import pytest
 from rowmill.stack import Stack
 from tests.e2e.conftest import Example
 from tests.e2e.serving import api_memory, curl, errors, result, score, submit, wait
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -82,9 +83,15 @@ def test_what_cannot_be_scored_is_refused_at_once(
 
 
 def stored(stack: Stack) -> set[Path]:
-    """Every file of inputs, jobs and unfinished uploads."""
+    """Every input, job and unfinished upload, once no job of another test works any more."""
+    wait_until(lambda: not working(stack), "all jobs end", 60)
     folders = [stack.settings.data_dir / name for name in ("inputs", "jobs", "staging")]
-    return {path for folder in folders for path in folder.rglob("*")}
+    return {path for folder in folders for path in folder.glob("*")}
+
+
+def working(stack: Stack) -> bool:
+    running = ("queued", "planning", "scoring", "finishing")
+    return any(httpx.get(f"{stack.url}/jobs?status={status}").json()["jobs"] for status in running)
 
 
 def test_a_file_over_the_cap_is_refused(stack: Stack) -> None:
@@ -171,4 +178,5 @@ def test_an_upload_is_not_held_in_memory(stack: Stack, tmp_path: Path, form: boo
     status, job = curl(*how, f"{stack.url}/jobs?model=wine")
     assert status == 202
     assert api_memory(stack) - before < 15_000_000
+    wait(stack.url, job["id"])  # a worker that is at it would leave files behind the back of later tests
     httpx.delete(f"{stack.url}/jobs/{job['id']}")
