@@ -42,7 +42,8 @@ EVENTS_AT_A_TIME = 12
 EVENTS = (
     "a job is sent",
     *["a worker takes a message", "a worker is done", "a caretaker ticks"] * 4,
-    *["a worker dies", "a lease passes", "workers renew", "the broker starts"] * 2,
+    *["a worker dies", "a worker oversleeps", "workers renew", "the broker starts"] * 2,
+    "a lease passes",
     "a worker fails",
     "a job is cancelled",
     "a caretaker starts",
@@ -122,6 +123,8 @@ class LifecycleMachine(RuleBasedStateMachine):
                 self.held.pop(pick % len(self.held))
             case "a worker fails" if self.held:
                 self._fail(self.held.pop(pick % len(self.held)), for_good=pick % 20 == 0)
+            case "a worker oversleeps" if self.held:
+                self._oversleep(self.held.pop(pick % len(self.held)))
             case "workers renew":
                 self._renew()
 
@@ -147,6 +150,16 @@ class LifecycleMachine(RuleBasedStateMachine):
         with self.database.reading() as connection:
             open_jobs = select(func.count()).select_from(jobs).where(jobs.c.status.not_in(FINAL))
             return int(connection.execute(open_jobs).scalar_one())
+
+    def _oversleep(self, sleeper: Claim | StepClaim) -> None:
+        """Its lease passes, others take what there is to be had, and then it wakes and hands in its work."""
+        self.clock.advance(LEASE_SECONDS + 1)
+        self.caretakers[0].tick()
+        while self.broker.memory.queue:
+            claim = self._claim(self.broker.memory.queue.pop(0))
+            if claim is not None:
+                self.held.append(claim)
+        self._finish(sleeper)
 
     def _renew(self) -> None:
         for claim in self.held:
