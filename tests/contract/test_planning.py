@@ -35,11 +35,11 @@ def test_the_file_that_a_dead_planner_decoded_goes(workshop: Workshop, clock: Cl
         workshop.database, input_shape=shape.to_json(), input_file="inputs/1/received", input_id="1"
     )
     assert steps.claim_planning(workshop.database, job.id, LEASE_SECONDS, MAX_ATTEMPTS)
-    (received.parent / "decoded-1").write_bytes(b"all but committed")
+    (received.parent / f"decoded-{job.id}-1").write_bytes(b"all but committed")
     clock.advance(LEASE_SECONDS + 1)
     plan_job(workshop, job.id)
-    assert {path.name for path in received.parent.iterdir()} == {"received", "decoded-2"}
-    assert (received.parent / "decoded-2").read_bytes() == rows.read_bytes()
+    assert {path.name for path in received.parent.iterdir()} == {"received", f"decoded-{job.id}-2"}
+    assert (received.parent / f"decoded-{job.id}-2").read_bytes() == rows.read_bytes()
     assert reading.find_job(workshop.database, OWNER, job.id).status == "scoring"
 
 
@@ -76,13 +76,13 @@ def test_planning_an_archive_leaves_the_index_that_its_chunks_read(
     packed = gzip.compress(content) if form == "tar.gz" else content
     job, folder = image_job(workshop, tmp_path, packed)
     assert steps.claim_planning(workshop.database, job.id, LEASE_SECONDS, MAX_ATTEMPTS)
-    (folder / "members-1").write_bytes(b"all but committed")
+    (folder / f"members-{job.id}-1").write_bytes(b"all but committed")
     clock.advance(LEASE_SECONDS + 1)
     plan_job(workshop, job.id)
     view = reading.view_job(workshop.database, OWNER, job.id)
     assert (view.job.status, view.job.rows_total, view.job.chunks_total) == ("scoring", 6, 1)
-    decoded = {"decoded-2"} if form == "tar.gz" else set()
-    assert {path.name for path in folder.iterdir()} == {"received", "members-2"} | decoded
+    decoded = {f"decoded-{job.id}-2"} if form == "tar.gz" else set()
+    assert {path.name for path in folder.iterdir()} == {"received", f"members-{job.id}-2"} | decoded
     stored = workshop.files.path(view.input.readable_file), workshop.files.path(view.input.member_index)
     assert [member.data for member in read_members(*stored, Span(2, 5, 3))] == [b"2", b"3", b"4"]
     said = view.job.warnings
