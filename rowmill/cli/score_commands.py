@@ -76,12 +76,16 @@ def score(
         job, resource = _scored(client, file, model, chosen, target=target, timeout=timeout)
         if resource["status"] == "succeeded" and target.path is None:
             targets.write_out(job.read(target.kind))
+    _tell(resource, target, as_json)
+    raise typer.Exit(code_of(resource, strict))
+
+
+def _tell(resource: JobResource, target: targets.Target, as_json: bool) -> None:
     say(texts.outcome(resource))
     if resource["status"] == "succeeded" and target.path:
         say(f"result {target.path}")
     if as_json:
         print_json(resource)
-    raise typer.Exit(code_of(resource, strict))
 
 
 def submit(
