@@ -63,6 +63,14 @@ POINTS = (
     CrashPoint("caretaker: old jobs removed", "after", "jobs.caretaker:expire_jobs"),
 )
 
+# Where planning has more to do than to find cuts: these are reached with a compressed archive only.
+ARCHIVE_POINTS = (
+    CrashPoint("plan: bytes decoded", "after", "jobs.planning:decode"),
+    CrashPoint("plan: decoded file kept", "after", "jobs.planning:_decode"),
+    CrashPoint("plan: members listed", "after", "jobs.planning:write_index"),
+    CrashPoint("plan: list kept", "before", "jobs.planning:plan_members"),
+)
+
 
 class Trigger:
     """Counts the hits of one point over all processes, and strikes at the one that is asked for, once."""

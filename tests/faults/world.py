@@ -16,7 +16,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 import pyarrow.parquet as pq
 import redis
@@ -40,6 +39,7 @@ from jobs.workshop import Workshop
 from models.loading import ModelCache
 from models.registry import Registry
 from tests.faults.crash_points import Trigger
+from tests.faults.sent import Sent
 
 # More rounds than two jobs with one fault can need.
 MOST_ROUNDS = 60
@@ -65,8 +65,8 @@ class SharedClock:
 class World:
     """Two jobs on one file, and everybody who works on them."""
 
-    def __init__(self, settings: Settings, rows: bytes, trigger: Trigger) -> None:
-        self.settings, self._rows, self._trigger = settings, rows, trigger
+    def __init__(self, settings: Settings, sent: Sent, trigger: Trigger) -> None:
+        self.settings, self._sent, self._trigger = settings, sent, trigger
         self.clock = SharedClock()
         self._redis = redis.Redis.from_url(plain_redis_url(settings.redis_url))
         self._paused: list[int] = []
@@ -87,7 +87,7 @@ class World:
             os.waitpid(pid, 0)
         self._let_time_pass()
 
-    def check(self, expected: list[Any]) -> None:
+    def check(self) -> None:
         """Every job ended whole: each row once and in order, each chunk committed once, nothing left over."""
         found = self._jobs()
         assert [job.status for job in found] == [JobStatus.SUCCEEDED] * 2, [job.error for job in found]
@@ -100,6 +100,7 @@ class World:
             done = Counter((end.job_id, end.index) for end in ends if end.outcome == "done")
             assert done == dict.fromkeys([(row.job_id, row.index) for row in rows], 1)
         database.dispose()
+        expected = self._sent.expected
         for job in found:
             assert job.rows_done == job.rows_total == len(expected)
             table = pq.read_table(self.settings.data_dir / (job.result or {})["file"])
@@ -115,7 +116,8 @@ class World:
         shop = self._open()
         remove_orphans(shop)
         with shop.database.reading() as connection:
-            named = set(connection.execute(select(inputs.c.file)).scalars())
+            kinds = (inputs.c.file, inputs.c.decoded_file, inputs.c.index_file)
+            named = {name for kind in kinds for name in connection.execute(select(kind)).scalars() if name}
             named |= {result["file"] for result in connection.execute(select(jobs.c.result)).scalars()}
         shop.close()
         kept = [path for folder in FOLDERS for path in root.glob(f"{folder}/**/*")]
@@ -133,7 +135,7 @@ class World:
         app = create_app()
         app.extensions["workshop"] = self._open()
         answer = app.test_client().post(
-            "/jobs?model=wine&chunk_rows=60", data=self._rows, headers={"Idempotency-Key": key}
+            f"/jobs?{self._sent.query}", data=self._sent.body, headers={"Idempotency-Key": key}
         )
         return answer.status_code == 202
 
