@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import io
-import math
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
-import numpy as np
-import pyarrow as pa
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
 from api import forms, strict_json, uploads
+from api.answering import answers, score
 from api.context import workshop
 from api.predict_docs import OPERATION
 from base.formats.content import is_image
 from jobs.errors import Problem
-from models.errors import ModelError
-from models.loading import LoadedModel
-from models.manifest import Manifest, label_text
+from models.manifest import Manifest
 from models.payload import Rows, image_rows, read_rows, reference_in, refused, too_many_rows
-from models.single import model_input
 
 blueprint = APIBlueprint("predict", __name__, tag="Predictions")
 
@@ -34,13 +28,11 @@ def predict() -> Response:
         manifest, sent = _read_request()
     if sent.model and request.args.get("model") not in (None, "", sent.model):
         raise refused("/model", "conflict", "The URL and the body name different models; leave one out.")
-    data = model_input(manifest, sent)
-    model = workshop().models.get(manifest.name, manifest.version)
-    answers = _answers(manifest, _score(model, data, sent))
+    found = answers(manifest, score(manifest, sent))
     named = {"name": manifest.name, "version": manifest.version}
     if sent.single:
-        return jsonify({"model": named, **answers[0]})
-    numbered = [{"index": index, **answer} for index, answer in enumerate(answers)]
+        return jsonify({"model": named, **found[0]})
+    numbered = [{"index": index, **answer} for index, answer in enumerate(found)]
     return jsonify({"model": named, "predictions": numbered})
 
 
@@ -110,67 +102,3 @@ def _check_takes_images(manifest: Manifest) -> None:
             f"{manifest.reference} takes {manifest.signature.takes}, not an image. "
             "Send JSON, or name an image model.",
         )
-
-
-def _score(model: LoadedModel, data: pa.Table | np.ndarray[Any, Any], sent: Rows) -> pa.Table:
-    try:
-        return model.score(data, confidence=model.manifest.has_probabilities)
-    except (ModelError, MemoryError, OSError):
-        raise  # the artefact's or the machine's fault
-    except Exception as error:  # an estimator may raise anything at a row that it does not like
-        row, reason = _first_refused(model, data, error)
-        text = " ".join(str(reason).split())[:500] or type(reason).__name__
-        where = "" if sent.single else f" row {row}"
-        errors = [{"pointer": sent.place(row, None), "code": "model_refused", "detail": text}]
-        raise Problem(
-            "model_refused", f"{model.manifest.reference} refused{where}: {text}", errors
-        ) from error
-
-
-def _first_refused(
-    model: LoadedModel, data: pa.Table | np.ndarray[Any, Any], reason: Exception
-) -> tuple[int, Exception]:
-    """The first row that the estimator does not take, and why; by halving, so in a few calls."""
-    low, high = 0, len(data)  # rows before `low` are taken, those before `high` are not
-    while high - low > 1:
-        middle = (low + high) // 2
-        try:
-            model.score(data[low:middle])
-        except Exception as error:  # noqa: BLE001 - looked for, and told by the caller
-            high, reason = middle, error
-        else:
-            low = middle
-    return low, reason
-
-
-def _answers(manifest: Manifest, scored: pa.Table) -> list[dict[str, Any]]:
-    """One answer per row of ``scored``, whose columns are in the order of the result's schema."""
-    targets = manifest.targets
-    columns = iter([[_plain(value) for value in column.to_pylist()] for column in scored.columns])
-    parts = {"prediction": [next(columns) for _ in targets]}
-    if manifest.has_probabilities:
-        by_class = [_by_class([label_text(c) for c in t.classes or ()], columns) for t in targets]
-        parts["confidence"] = [next(columns) for _ in targets]
-        parts["probabilities"] = by_class
-    names = [target.name for target in targets]
-    return [
-        {
-            part: _one_or_named(names, [values[row] for values in by_target])
-            for part, by_target in parts.items()
-        }
-        for row in range(len(scored))
-    ]
-
-
-def _by_class(classes: Sequence[str], columns: Any) -> list[dict[str, Any]]:
-    values = [next(columns) for _ in classes]
-    return [dict(zip(classes, row, strict=True)) for row in zip(*values, strict=True)]
-
-
-def _one_or_named(names: Sequence[str | None], values: Sequence[Any]) -> Any:
-    return values[0] if len(values) == 1 else dict(zip(names, values, strict=True))
-
-
-def _plain(value: Any) -> Any:
-    """JSON has no NaN and no infinity; an estimator may still answer them."""
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,95 @@
+"""From rows that a request holds to what the model answers: the one door of every prediction on the spot.
+
+What a request looks like, and what its answer looks like, is up to the routes of each protocol.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from api.context import workshop
+from jobs.errors import Problem
+from models.errors import ModelError
+from models.loading import LoadedModel
+from models.manifest import Manifest, label_text
+from models.payload import Rows
+from models.single import model_input
+
+
+def score(manifest: Manifest, sent: Rows) -> pa.Table:
+    """One row for each row sent, under ``output_schema`` with confidence where there are probabilities.
+
+    Raises PayloadRefused for rows that do not fit the model, ``Problem`` (``model_refused``) for one that the
+    estimator does not take.
+    """
+    data = model_input(manifest, sent)
+    return _score(workshop().models.get(manifest.name, manifest.version), data, sent)
+
+
+def _score(model: LoadedModel, data: pa.Table | np.ndarray[Any, Any], sent: Rows) -> pa.Table:
+    try:
+        return model.score(data, confidence=model.manifest.has_probabilities)
+    except (ModelError, MemoryError, OSError):
+        raise  # the artefact's or the machine's fault
+    except Exception as error:  # an estimator may raise anything at a row that it does not like
+        row, reason = _first_refused(model, data, error)
+        text = " ".join(str(reason).split())[:500] or type(reason).__name__
+        where = "" if sent.single else f" row {row}"
+        errors = [{"pointer": sent.place(row, None), "code": "model_refused", "detail": text}]
+        raise Problem(
+            "model_refused", f"{model.manifest.reference} refused{where}: {text}", errors
+        ) from error
+
+
+def _first_refused(
+    model: LoadedModel, data: pa.Table | np.ndarray[Any, Any], reason: Exception
+) -> tuple[int, Exception]:
+    """The first row that the estimator does not take, and why; by halving, so in a few calls."""
+    low, high = 0, len(data)  # rows before `low` are taken, those before `high` are not
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            model.score(data[low:middle])
+        except Exception as error:  # noqa: BLE001 - looked for, and told by the caller
+            high, reason = middle, error
+        else:
+            low = middle
+    return low, reason
+
+
+def answers(manifest: Manifest, scored: pa.Table) -> list[dict[str, Any]]:
+    """One answer per row of ``scored``, whose columns are in the order of the result's schema."""
+    targets = manifest.targets
+    columns = iter([[_plain(value) for value in column.to_pylist()] for column in scored.columns])
+    parts = {"prediction": [next(columns) for _ in targets]}
+    if manifest.has_probabilities:
+        by_class = [_by_class([label_text(c) for c in t.classes or ()], columns) for t in targets]
+        parts["confidence"] = [next(columns) for _ in targets]
+        parts["probabilities"] = by_class
+    names = [target.name for target in targets]
+    return [
+        {
+            part: _one_or_named(names, [values[row] for values in by_target])
+            for part, by_target in parts.items()
+        }
+        for row in range(len(scored))
+    ]
+
+
+def _by_class(classes: Sequence[str], columns: Any) -> list[dict[str, Any]]:
+    values = [next(columns) for _ in classes]
+    return [dict(zip(classes, row, strict=True)) for row in zip(*values, strict=True)]
+
+
+def _one_or_named(names: Sequence[str | None], values: Sequence[Any]) -> Any:
+    return values[0] if len(values) == 1 else dict(zip(names, values, strict=True))
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity; an estimator may still answer them."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
