@@ -1,4 +1,4 @@
-"""Celery's settings, each one that is not a default with what breaks without it.
+"""Celery's settings, each one that is not a default with what breaks without it; tests/transport shows it.
 
 Celery carries hints, not truth: the database decides what runs and what counts, so a message may be lost,
 late or doubled. These settings keep the transport from doing worse than that.
@@ -21,7 +21,7 @@ task_reject_on_worker_lost = True
 worker_prefetch_multiplier = 1
 # Results live in the database; a result backend costs a round trip for each chunk and can disagree with it.
 task_ignore_result = True
-# Pickled messages would let anybody who reaches Redis run code here.
+# Pickled messages would let anybody who reaches Redis run code here. It is the default, and must stay so.
 accept_content = ["json"]
 task_serializer = "json"
 
@@ -30,15 +30,16 @@ broker_channel_error_retry = True
 # By default the worker gives up after 100 tries and stays up, deaf.
 broker_connection_max_retries = None
 broker_connection_retry_on_startup = True
-# The lease is in the database: a chunk may finish and commit while the broker is gone.
+# The lease is in the database: a chunk may finish and commit while the broker is gone. Celery 6 cancels it.
 worker_cancel_long_running_tasks_on_connection_loss = False
 broker_transport_options = {
     # Defaults wait for ever on a frozen Redis or a half-open connection.
     "socket_timeout": 10,
     "socket_connect_timeout": 5,
     "health_check_interval": 10,
-    # Must exceed every hard time limit, or what still runs is delivered a second time.
-    "visibility_timeout": 7 * 3600,
+    # Must exceed every hard time limit (planning and finishing have six hours), or what still runs is
+    # delivered a second time.
+    "visibility_timeout": max(6 * 3600, _settings.max_chunk_seconds) + 3600,
     # The messages of a killed worker come back after a sweep; the default sweeps every 100 s.
     "unacked_restore_interval": 10,
     "unacked_restore_throttle": 1,

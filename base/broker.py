@@ -30,8 +30,9 @@ class Broker:
     def __init__(self, url: str) -> None:
         self.url = url
         options = {"socket_timeout": SEND_TIMEOUT_SECONDS, "socket_connect_timeout": SEND_TIMEOUT_SECONDS}
-        # kombu's own way of connecting tries for many seconds before it says that it cannot
-        no_patience = {"max_retries": 1, "interval_start": 0, "interval_step": 0, "interval_max": 0}
+        # kombu's own way of connecting tries for many seconds before it says that it cannot; a second try
+        # would take as long as the first
+        no_patience = {"max_retries": 0, "interval_start": 0, "interval_step": 0, "interval_max": 0}
         self._app = Celery("rowmill-sender", broker=url, set_as_current=False)
         self._app.conf.update(
             broker_transport_options={**options, **no_patience},

@@ -32,3 +32,20 @@ def test_only_the_settings_read_the_environment(path: Path) -> None:
     assert not any(text.startswith("from os import") for text in used), (
         "say os.name, so that this test sees it"
     )
+
+
+# Celery's ways of promising something for later, or of remembering: each loses or doubles work on Redis.
+LATER = {"countdown", "eta", "expires"}
+PROMISES = {"AsyncResult", "apply_async", "chain", "chord", "chunks", "delay", "group", "retry", "revoke"}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if "celery" in path.read_text()], ids=lambda path: path.stem
+)
+def test_celery_promises_nothing(path: Path) -> None:
+    nodes = list(ast.walk(ast.parse(path.read_text())))
+    assert not LATER & {node.arg for node in nodes if isinstance(node, ast.keyword)}
+    assert not PROMISES & {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    imported = {alias.name for node in nodes if isinstance(node, ast.ImportFrom) for alias in node.names}
+    assert not PROMISES & imported
+    assert not {"result_backend", "beat_schedule"} & {node.id for node in nodes if isinstance(node, ast.Name)}
