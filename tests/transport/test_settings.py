@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import psutil
 import pytest
+from celery import Celery
 
 from tests.transport.conftest import Pair
 from tests.transport.site import SECONDS, Site
@@ -157,15 +158,16 @@ def test_a_long_task_is_delivered_once(pair: Pair) -> None:
 
 @pytest.mark.faults
 def test_messages_of_a_killed_worker_come_back_at_the_first_sweep(pair: Pair) -> None:
-    ours, other = pair({"visibility_timeout": 1}, unacked_restore_throttle=None)
+    soon = {"visibility_timeout": 30}  # later than the sweep that each worker makes when it starts
+    ours, other = pair(soon, unacked_restore_throttle=None)
     for site in (ours, other):
         site.send("wait", "a")
         site.wait_for("a starts")
         os.killpg(site.workers[0].pid, signal.SIGKILL)
         site.workers[0].wait()
-    ours.start_worker(visibility_timeout=1)
-    other.start_worker(visibility_timeout=1, unacked_restore_throttle=None)
-    ours.wait_for("a starts", 2)  # the other looks at every tenth beat only
+    ours.start_worker(**soon)
+    other.start_worker(**soon, unacked_restore_throttle=None)
+    ours.wait_for("a starts", 2, 120)  # the other looks at every tenth beat only
     assert other.notes().count("worker ready") == 2
     assert other.notes().count("a starts") == 1
 
@@ -175,7 +177,7 @@ def test_a_task_may_end_though_the_worker_must_hurry(pair: Pair) -> None:
     ours, other = pair(worker_soft_shutdown_timeout=None)
     for site in (ours, other):
         site.send("wait", "a")
-        site.wait_for("a starts")
+        wait_until(lambda site=site: is_active(site), "the worker knows that it runs", SECONDS)  # type: ignore[misc]
         site.workers[0].send_signal(signal.SIGQUIT)
     other.workers[0].wait(SECONDS)
     wait_until(lambda: "Soft Shutdown" in ours.log(), "the worker holds back", SECONDS)
@@ -184,3 +186,9 @@ def test_a_task_may_end_though_the_worker_must_hurry(pair: Pair) -> None:
         site.workers[0].wait(SECONDS)
     assert "a ends" in ours.notes()
     assert "a ends" not in other.notes()
+
+
+def is_active(site: Site) -> bool:
+    """Whether the worker knows of a task that runs."""
+    with Celery(broker=site.redis.url, set_as_current=False) as app:
+        return any((app.control.inspect(timeout=1).active() or {}).values())
