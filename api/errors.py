@@ -51,6 +51,8 @@ STATUSES = {
     # the operator's fault, not the client's
     "digest_mismatch": 500,
     "artefact_missing": 500,
+    "part_damaged": 500,
+    "result_damaged": 500,
 }
 RETRY_AFTER_SECONDS = {"not_finished": 1, "idempotency_key_in_use": 5, "disk_low": 60, "database_down": 5}
 

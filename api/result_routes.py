@@ -59,7 +59,7 @@ def result(job_id: str) -> Response:
     else:
         request.environ["HTTP_RANGE"] = header
     answer = send_file(
-        workshop().files.path(stored["file"]),
+        _file(view),
         mimetype=PARQUET,
         as_attachment=True,
         download_name=f"{_stem(view)}.scored.parquet",
@@ -180,7 +180,13 @@ def _no_result(view: JobView) -> Problem:
 
 
 def _file(view: JobView) -> Path:
-    return workshop().files.path((view.job.result or {})["file"])
+    """The stored result, if it is as long as it was. Raises ``Problem`` (``result_damaged``)."""
+    stored = view.job.result or {}
+    path = workshop().files.path(stored["file"])
+    size = path.stat().st_size if path.is_file() else None
+    if size != stored["bytes"]:
+        raise results.result_damaged("it is gone" if size is None else f"{size} of {stored['bytes']} bytes")
+    return path
 
 
 def _errors(view: JobView) -> Iterator[dict[str, Any]]:

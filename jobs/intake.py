@@ -26,6 +26,7 @@ from jobs.head import read_head
 from jobs.lifecycle.ending import input_folder
 from jobs.lifecycle.submission import Submission, is_known_input
 from jobs.options import Options
+from jobs.unchanged import stamps_of
 from jobs.workshop import Workshop
 from models.manifest import Manifest
 
@@ -174,6 +175,7 @@ def submission(
         input_sha256=upload.sha256,
         input_shape=examined.shape.to_json(),
         input_file=stored,
+        input_stamps=stamps_of(workshop.files, stored),
     )
 
 

@@ -42,6 +42,7 @@ class Input(Record):
     file: str
     decoded_file: str | None
     index_file: str | None
+    stamps: dict[str, list[int]] | None
     created_at: float
 
     @property

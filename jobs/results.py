@@ -12,6 +12,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -45,7 +46,8 @@ def join(
     """
     tables = in_turn(files, chunks)
     first = next(tables, empty.empty_table())
-    with open_writer(out, first.schema.with_metadata(metadata)) as writer:
+    # parts are read once, against a digest; a result is read in pieces, by whoever likes to
+    with open_writer(out, first.schema.with_metadata(metadata), checksums=True) as writer:
         for table in chain([first], tables):
             if len(table):
                 writer.write_table(table.replace_schema_metadata(metadata), row_group_size=len(table))
@@ -65,11 +67,21 @@ def in_turn(files: Files, chunks: Iterable[Chunk]) -> Iterator[pa.Table]:
 
 
 def _read_part(files: Files, chunk: Chunk) -> pa.Table:
-    part = chunk.part
-    data = files.path(part["file"]).read_bytes() if part else b""
-    if part is None or hashlib.sha256(data).hexdigest() != part["sha256"]:
-        raise Problem("part_damaged", f"The scored part of chunk {chunk.index} is not what was committed.")
-    return pq.read_table(pa.BufferReader(data))
+    part = chunk.part or {"file": "", "sha256": ""}
+    return pq.read_table(pa.BufferReader(_as_committed(files, chunk, part["file"], part["sha256"])))
+
+
+def _as_committed(files: Files, chunk: Chunk, name: str, sha256: str | None) -> bytes:
+    """A file that an attempt committed; parts of earlier versions know no digest of their row errors."""
+    path = files.path(name)
+    data = path.read_bytes() if path.is_file() else None
+    if data is None or (sha256 is not None and hashlib.sha256(data).hexdigest() != sha256):
+        raise Problem(
+            "part_damaged",
+            f"What chunk {chunk.index} committed is {'gone' if data is None else 'damaged'}, so it is not "
+            "used. Once the job has ended, POST /jobs/<id>/retry scores that chunk again, and no other.",
+        )
+    return data
 
 
 def bare_schema(manifest: Manifest, outputs: Sequence[str]) -> pa.Schema:
@@ -92,7 +104,7 @@ def lineage(job: Job, source: Input, versions: Mapping[str, str]) -> dict[str, s
 
 def preview(path: Path, rows: int) -> list[dict[str, Any]]:
     """The first ``rows`` rows as plain data."""
-    with pq.ParquetFile(path) as parquet:
+    with _opened(path) as parquet:
         batch = next(parquet.iter_batches(batch_size=max(1, rows)), None)
     return [] if batch is None else plain_rows(batch.slice(0, rows))
 
@@ -117,10 +129,28 @@ def _plain(value: Any) -> Any:
 
 def tables(path: Path) -> Iterator[pa.Table]:
     """The result in tables of a bounded size; the first one has no rows, and the schema of all."""
-    with pq.ParquetFile(path) as parquet:
+    with _opened(path) as parquet:
         yield parquet.schema_arrow.empty_table()
         for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
             yield pa.Table.from_batches([batch])
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+    """The result, each page of it checked as it is read. Raises ``Problem`` (``result_damaged``)."""
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
+            yield parquet
+    except (pa.ArrowException, OSError) as error:
+        raise result_damaged(str(error)) from error
+
+
+def result_damaged(why: str) -> Problem:
+    """The refusal of a stored result that is not what was published."""
+    return Problem(
+        "result_damaged",
+        f"The stored result is damaged ({why}). POST /jobs/<id>/clone scores the same input again.",
+    )
 
 
 def as_csv(pieces: Iterable[pa.Table]) -> Iterator[bytes]:
@@ -156,9 +186,9 @@ def row_errors(files: Files, chunks: Iterable[Chunk], first_line: int) -> Iterat
     line: int | None = first_line
     for chunk in chunks:
         if chunk.part and chunk.part["errors_file"]:
-            with files.path(chunk.part["errors_file"]).open(encoding="utf-8") as stream:
-                for text in stream:
-                    yield shift(json.loads(text), row, line)
+            digest = chunk.part.get("errors_sha256")
+            for text in _as_committed(files, chunk, chunk.part["errors_file"], digest).splitlines():
+                yield shift(json.loads(text), row, line)
         row = None if row is None or chunk.rows is None else row + chunk.rows
         line = None if line is None or chunk.lines is None else line + chunk.lines
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from uuid6 import uuid7
@@ -50,9 +50,16 @@ def _shared(files: Files, chunk: Chunk, name: str) -> dict[str, Any] | None:
     if sha256_of(files.path(f"{name}.parquet")) != part["sha256"]:
         return None
     errors_file = f"{name}.errors.jsonl" if part["errors_file"] else None
-    if errors_file and not files.share(part["errors_file"], errors_file):
+    if errors_file and not _shares_errors(files, part, errors_file):
         return None
     return {**part, "file": f"{name}.parquet", "errors_file": errors_file}
+
+
+def _shares_errors(files: Files, part: Mapping[str, Any], name: str) -> bool:
+    if not files.share(part["errors_file"], name):
+        return False
+    digest = part.get("errors_sha256")  # parts of earlier versions have none
+    return digest is None or sha256_of(files.path(name)) == digest
 
 
 def _again(claim: StepClaim, chunk: Chunk, part: dict[str, Any] | None) -> Chunk:

@@ -22,6 +22,7 @@ from jobs.records import Claim, Job
 from jobs.rows import score_span
 from jobs.scoring import Scored
 from jobs.trouble import handed_back
+from jobs.unchanged import refuse_changed
 from jobs.workshop import Workshop
 
 
@@ -46,7 +47,9 @@ def run_chunk(workshop: Workshop, job_id: str, index: int) -> None:
         ) as heartbeat,
     ):
         score = score_in_quarantine if held.crashes >= CRASHES_BEFORE else score_span
+        refuse_changed(workshop.files, held.input)
         scored, lines = score(workshop, held, heartbeat.check)
+        refuse_changed(workshop.files, held.input)  # what was read was what is there now
         done = _commit(workshop, held, scored, lines)
     if done is not None:
         _go_on(workshop, held.job, done)
@@ -89,9 +92,10 @@ def _write(workshop: Workshop, held: Claim, scored: Scored) -> dict[str, Any]:
         parts.write_table(draft, scored.table)
         size, digest = draft.stat().st_size, sha256_of(draft)
         file = workshop.files.keep(draft, f"{name}.parquet")
-    errors_file = None
+    part = {"file": file, "bytes": size, "sha256": digest, "errors_file": None}
     if scored.problems:
         with workshop.files.draft(".jsonl") as draft:
             parts.write_problems(draft, scored.problems)
-            errors_file = workshop.files.keep(draft, f"{name}.errors.jsonl")
-    return {"file": file, "bytes": size, "sha256": digest, "errors_file": errors_file}
+            part["errors_sha256"] = sha256_of(draft)
+            part["errors_file"] = workshop.files.keep(draft, f"{name}.errors.jsonl")
+    return part

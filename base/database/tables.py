@@ -70,6 +70,7 @@ inputs = Table(
     Column("file", String(255), nullable=False),  # as received
     Column("decoded_file", String(255)),  # plain UTF-8, Parquet or tar, written by planning where needed
     Column("index_file", String(255)),  # where the members of an archive lie, written by planning
+    Column("stamps", JSON),  # of each of these files: size and time of change, which must stay
     Column("created_at", Float(53), nullable=False),
 )
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
@@ -115,6 +115,7 @@ class Prepared:
     index_file: str | None = None
     rows: int | None = None
     notes: Sequence[str] = ()
+    stamps: Mapping[str, list[int]] = field(default_factory=dict)
 
 
 def planned(database: Database, claim: StepClaim, spans: Iterable[Span], prepared: Prepared) -> JobStatus:
@@ -135,13 +136,20 @@ def planned(database: Database, claim: StepClaim, spans: Iterable[Span], prepare
             values["warnings"] = [*claim.job.warnings, *prepared.notes]
         if not move_job(connection, claim.job.id, target, values, jobs.c.step_attempt == claim.attempt):
             raise LostLease
-        # an input that several jobs share keeps the first files made of it: all of them say the same
-        files = {
-            "decoded_file": func.coalesce(inputs.c.decoded_file, prepared.decoded_file),
-            "index_file": func.coalesce(inputs.c.index_file, prepared.index_file),
-        }
-        connection.execute(update(inputs).where(inputs.c.id == claim.input.id).values(files))
+        _add_files(connection, claim.input.id, prepared)
         return target
+
+
+def _add_files(connection: Connection, input_id: str, prepared: Prepared) -> None:
+    """An input that several jobs share keeps the first files made of it: all of them say the same."""
+    this = inputs.c.id == input_id
+    known = connection.execute(select(inputs.c.stamps).where(this).with_for_update()).scalar()
+    files = {
+        "decoded_file": func.coalesce(inputs.c.decoded_file, prepared.decoded_file),
+        "index_file": func.coalesce(inputs.c.index_file, prepared.index_file),
+        "stamps": {**prepared.stamps, **(known or {})},
+    }
+    connection.execute(update(inputs).where(this).values(files))
 
 
 def _insert_chunks(connection: Connection, job_id: str, spans: Iterable[Span]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, and_, insert, select
@@ -47,6 +47,7 @@ class Submission(NewJob):
     input_sha256: str
     input_shape: dict[str, Any]
     input_file: str
+    input_stamps: dict[str, list[int]] = field(default_factory=dict)
 
 
 def find_keyed(database: Database, owner: str, key: str) -> tuple[Job, int, str] | None:
@@ -142,6 +143,7 @@ def _insert(database: Database, new: Submission) -> Job:
                 sha256=new.input_sha256,
                 shape=new.input_shape,
                 file=new.input_file,
+                stamps=new.input_stamps,
                 created_at=now,
             )
         )
