@@ -9,7 +9,7 @@ from apiflask import APIBlueprint
 from flask import Response, jsonify, request
 
 from api import forms, strict_json, uploads
-from api.answering import answers, score
+from api.answering import answer
 from api.context import workshop
 from api.predict_docs import OPERATION
 from base.formats.content import is_image
@@ -28,11 +28,11 @@ def predict() -> Response:
         manifest, sent = _read_request()
     if sent.model and request.args.get("model") not in (None, "", sent.model):
         raise refused("/model", "conflict", "The URL and the body name different models; leave one out.")
-    found = answers(manifest, score(manifest, sent))
+    found = answer(manifest, sent)
     named = {"name": manifest.name, "version": manifest.version}
     if sent.single:
         return jsonify({"model": named, **found[0]})
-    numbered = [{"index": index, **answer} for index, answer in enumerate(found)]
+    numbered = [{"index": index, **one} for index, one in enumerate(found)]
     return jsonify({"model": named, "predictions": numbered})
 
 
@@ -58,7 +58,7 @@ def _read_request() -> tuple[Manifest, Rows]:
 
 def _resolve(reference: str | None) -> Manifest:
     shop = workshop()
-    return shop.registry.resolve(reference or None, shop.settings.default_model or None)
+    return shop.catalog.resolve(reference or None, shop.settings.default_model or None)
 
 
 def _model_option(options: dict[str, str]) -> str | None:

@@ -7,6 +7,7 @@ from typing import Self
 
 from base.settings import Settings
 from jobs.stores import Stores
+from models.catalog import Catalog
 from models.loading import ModelCache
 from models.registry import Registry
 
@@ -16,6 +17,7 @@ class Workshop(Stores):
     """``worker`` names the process in leases."""
 
     registry: Registry
+    catalog: Catalog
     models: ModelCache
     worker: str
 
@@ -30,6 +32,7 @@ class Workshop(Stores):
             files=stores.files,
             broker=stores.broker,
             registry=registry,
+            catalog=Catalog(registry),
             models=ModelCache(registry),
             worker=worker,
         )

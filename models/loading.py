@@ -11,6 +11,7 @@ import threading
 import warnings
 from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +27,7 @@ from models.inputs import estimator_input
 from models.manifest import Manifest, StoredFile
 from models.outputs import answers
 from models.pickles import explain
+from models.plain_rows import PlainRows
 from models.user_code import Bundle
 
 # Enough for a process that serves many models, and a bound on what it keeps in memory.
@@ -49,6 +51,11 @@ class LoadedModel:
         with self._code():
             data = estimator_input(rows, self.manifest.signature) if isinstance(rows, pa.Table) else rows
             return answers(self.estimator, data, self.manifest, confidence)
+
+    @cached_property
+    def plain_rows(self) -> PlainRows:
+        """The short way for single rows; made when it is first asked for, because workers never do."""
+        return PlainRows(self.manifest, self.estimator)
 
     def _code(self) -> AbstractContextManager[None]:
         return self._bundle.mounted() if self._bundle else nullcontext()

@@ -1,0 +1,123 @@
+"""The short way answers a row as the thorough way does, or leaves it alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from models.adding import NewVersion, prepare
+from models.loading import LoadedModel
+from models.payload import PayloadRefused, read_rows
+from models.single import model_input
+
+NAMES = ("age", "visits", "member")
+LABELS = np.array(["stays", "goes"])
+
+
+def loaded(folder: Path, estimator: Any) -> LoadedModel:
+    """A version of ``estimator``, fitted on a number, a whole number and a truth value a row."""
+    generator = np.random.default_rng(3)
+    rows = pd.DataFrame(
+        {
+            "age": generator.uniform(18, 90, 200),
+            "visits": generator.integers(0, 30, 200),
+            "member": generator.integers(0, 2, 200).astype(bool),
+        }
+    )
+    wanted = rows["age"] + rows["visits"] * rows["member"]
+    is_regressor = isinstance(estimator, LinearRegression)
+    estimator.fit(rows.to_numpy(float), wanted if is_regressor else LABELS[(wanted > 60).astype(int)])
+    file, sample, staging = folder / "model.joblib", folder / "sample.parquet", folder / "staging"
+    joblib.dump(estimator, file)
+    rows.to_parquet(sample)
+    staging.mkdir(parents=True)
+    return LoadedModel(prepare(NewVersion(name="model", file=file, sample=sample), staging), estimator)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> list[LoadedModel]:
+    made = [
+        make_pipeline(StandardScaler(), LogisticRegression()),
+        RandomForestClassifier(8, random_state=0),
+        LinearRegression(),
+    ]
+    return [loaded(tmp_path_factory.mktemp("model"), estimator) for estimator in made]
+
+
+def thorough(model: LoadedModel, row: Any) -> dict[str, Any]:
+    """Prediction and probabilities by name, as jobs get them. Raises PayloadRefused."""
+    given_rows = model_input(model.manifest, read_rows({"features": row}, NAMES, 10))
+    found: dict[str, Any] = model.score(given_rows).to_pylist()[0]
+    return found
+
+
+VALUES = st.one_of(
+    st.floats(allow_nan=True, allow_infinity=True),
+    st.floats(-100, 100),
+    st.integers(-50, 200),
+    st.integers(),
+    st.booleans(),
+    st.none(),
+    st.text(max_size=3),
+)
+RECORDS = st.fixed_dictionaries({"age": VALUES, "visits": VALUES, "member": VALUES | st.booleans()})
+PLAIN = st.fixed_dictionaries(
+    {"age": st.floats(0, 120), "visits": st.integers(0, 60), "member": st.booleans()}
+)
+STRANGE = st.dictionaries(st.sampled_from([*NAMES, "other"]), VALUES, max_size=4)
+LISTS = st.lists(VALUES, max_size=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(row=st.one_of(PLAIN, RECORDS, STRANGE, LISTS), number=st.integers(0, 2))
+def test_any_row_is_answered_alike_or_left_alone(models: list[LoadedModel], row: Any, number: int) -> None:
+    model = models[number]
+    answered = model.plain_rows.answer(row)
+    if answered is None:
+        return
+    label, probabilities = answered
+    wanted = thorough(model, row)  # a row that is refused there must not be answered here
+    if probabilities:
+        assert label == wanted["prediction"]
+        by_class = [wanted[f"probability_{name}"] for name in model.plain_rows.class_names]
+        np.testing.assert_allclose(probabilities, by_class, atol=1e-12, rtol=0)
+    else:
+        assert label == pytest.approx(wanted["prediction"], rel=1e-12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(row=PLAIN, number=st.integers(0, 2))
+def test_a_row_like_those_of_training_goes_the_short_way(
+    models: list[LoadedModel], row: dict[str, Any], number: int
+) -> None:
+    assert models[number].plain_rows.answer(row) is not None
+    assert models[number].plain_rows.answer([row[name] for name in NAMES]) is not None
+
+
+def test_a_tie_is_left_to_the_estimator(tmp_path: Path) -> None:
+    model = loaded(tmp_path, LogisticRegression())
+    model.estimator.coef_[:] = 0
+    model.estimator.intercept_[:] = 0
+    assert model.plain_rows.answer({"age": 40.0, "visits": 3, "member": True}) is None
+
+
+@pytest.mark.parametrize(
+    "row", [{}, {"age": 1.0, "visits": 1}, [1.0], {"age": 1.0, "visits": 1, "members": True}]
+)
+def test_a_row_of_another_shape_is_refused_by_the_thorough_way_only(
+    models: list[LoadedModel], row: Any
+) -> None:
+    assert models[0].plain_rows.answer(row) is None
+    with pytest.raises(PayloadRefused):
+        thorough(models[0], row)
