@@ -11,12 +11,14 @@ from api import (
     errors,
     health,
     job_routes,
+    mlflow_routes,
     model_routes,
     openapi,
     pages,
     predict_routes,
     result_routes,
 )
+from api.v2 import routes as v2_routes
 from base import logs
 from base.settings import Settings
 from jobs.errors import Problem
@@ -35,7 +37,17 @@ def create_app() -> APIFlask:
     app.before_request(_refuse_nul)
     app.after_request(_finish_response)
     errors.register(app)
-    for room in (health, job_routes, again_routes, result_routes, predict_routes, model_routes, pages):
+    for room in (
+        health,
+        job_routes,
+        again_routes,
+        result_routes,
+        predict_routes,
+        mlflow_routes,
+        v2_routes,
+        model_routes,
+        pages,
+    ):
         app.register_blueprint(room.blueprint)
     return app
 

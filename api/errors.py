@@ -11,6 +11,7 @@ from flask import Response, g, json, request
 from sqlalchemy.exc import OperationalError
 from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 
+from api import protocol_errors
 from base.formats import InputRefused
 from jobs.errors import Problem
 from models.errors import ModelError
@@ -68,7 +69,18 @@ def register(app: APIFlask) -> None:
 
 
 def problem(status: int, code: str, detail: str, errors: list[dict[str, Any]] | None = None) -> Response:
-    """A problem+json answer."""
+    """A problem+json answer, or a refusal in the form of the protocol whose address was asked."""
+    protocol = protocol_errors.protocol_of(request.path)
+    if protocol is None:
+        answer = _problem_json(status, code, detail, errors or [])
+    else:
+        answer = protocol_errors.in_form_of(protocol, status, detail, errors or [])
+    if code in RETRY_AFTER_SECONDS:
+        answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS[code])
+    return answer
+
+
+def _problem_json(status: int, code: str, detail: str, errors: list[dict[str, Any]]) -> Response:
     body = {
         "type": f"urn:rowmill:problem:{code}",
         "title": code.replace("_", " ").capitalize(),
@@ -76,13 +88,10 @@ def problem(status: int, code: str, detail: str, errors: list[dict[str, Any]] | 
         "code": code,
         "detail": detail,
         "instance": request.path,
-        "errors": errors or [],
+        "errors": errors,
         "request_id": g.get("request_id"),
     }
-    answer = Response(json.dumps(body) + "\n", status, mimetype="application/problem+json")
-    if code in RETRY_AFTER_SECONDS:
-        answer.headers["Retry-After"] = str(RETRY_AFTER_SECONDS[code])
-    return answer
+    return Response(json.dumps(body) + "\n", status, mimetype="application/problem+json")
 
 
 def _refusal(error: Problem | InputRefused | ModelError) -> Response:
@@ -94,7 +103,8 @@ def _http(error: HTTPException | HTTPError) -> Response:
     status = int(getattr(error, "status_code", None) or getattr(error, "code", None) or 500)
     text = str(getattr(error, "message", None) or getattr(error, "description", None) or "")
     if status == 404:
-        text = f"There is nothing at {request.path}. GET / lists where to begin."
+        start = "/v2" if request.path.startswith("/v2/") else "/"
+        text = f"There is nothing at {request.path}. GET {start} lists what there is."
     allowed = ", ".join(sorted(getattr(error, "valid_methods", None) or []))
     if status == 405:
         text = f"{request.method} is not for {request.path}; allowed here: {allowed}."

@@ -73,6 +73,11 @@ def readyz() -> Response:
     return _fresh(_with(errors.problem(503, "not_ready", text, entries), {"checks": results}))
 
 
+def trouble() -> str | None:
+    """Why this process cannot predict now; None if it can."""
+    return _database() or _data_folder()
+
+
 def _fresh(answer: Response) -> Response:
     answer.headers["Cache-Control"] = "no-store"
     return answer

@@ -8,6 +8,8 @@ from typing import Any
 
 from apiflask import APIFlask
 
+from api.protocol_errors import protocol_of
+
 _ERROR = {
     "type": "object",
     "description": "One thing that is wrong, at a JSON pointer, or in a row and column of a file",
@@ -65,12 +67,23 @@ def _use_whole_docstrings(app: APIFlask, paths: dict[str, Any]) -> None:
 
 def _describe_problems(spec: dict[str, Any]) -> None:
     """Every answer of 400 and more is a problem, not the error that the library itself would describe."""
-    for operations in spec["paths"].values():
+    for path, operations in spec["paths"].items():
+        content = _content_of_problem(path)
         for operation in operations.values():
             for status, answer in operation["responses"].items():
                 if status >= "400":
-                    schema = {"$ref": "#/components/schemas/Problem"}
-                    answer["content"] = {"application/problem+json": {"schema": schema}}
+                    answer["content"] = content
     schemas = spec.setdefault("components", {}).setdefault("schemas", {})
     schemas.pop("HTTPError", None)
     schemas["Problem"] = PROBLEM
+
+
+def _content_of_problem(path: str) -> dict[str, Any]:
+    protocol = protocol_of(path)
+    if protocol is None:
+        return {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    names = ("error",) if protocol == "v2" else ("error_code", "message")
+    properties = {name: {"type": "string"} for name in names}
+    return {
+        "application/json": {"schema": {"type": "object", "properties": properties, "required": [*names]}}
+    }

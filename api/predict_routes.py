@@ -12,6 +12,7 @@ from api import forms, strict_json, uploads
 from api.answering import answer
 from api.context import workshop
 from api.predict_docs import OPERATION
+from api.small_bodies import read_small
 from base.formats.content import is_image
 from jobs.errors import Problem
 from models.manifest import Manifest
@@ -40,7 +41,7 @@ def _read_request() -> tuple[Manifest, Rows]:
     settings = workshop().settings
     query = dict(request.args.lists())
     named = _model_option(uploads.options_of(query, {}))
-    body = _body(settings.max_predict_bytes)
+    body = read_small(request, settings.max_predict_bytes)
     if uploads.is_multipart(request):
         fields, images = _form(body, settings.max_predict_rows)
         manifest = _resolve(_model_option(uploads.options_of(query, fields)))
@@ -66,21 +67,6 @@ def _model_option(options: dict[str, str]) -> str | None:
         if name != "model":
             raise Problem("unknown_option", f"POST /predict has no option {name[:100]!r}, only model.")
     return options.get("model")
-
-
-def _body(most: int) -> bytes:
-    too_large = Problem(
-        "too_large",
-        f"The body is over the limit of {most} bytes (setting max_predict_bytes). Send a file to POST /jobs.",
-    )
-    if (request.content_length or 0) > most:
-        raise too_large
-    blocks, sent = bytearray(), uploads.Body(request)
-    while block := sent.read(uploads.BLOCK_BYTES):
-        blocks += block
-        if len(blocks) > most:
-            raise too_large
-    return bytes(blocks)
 
 
 def _form(body: bytes, most: int) -> tuple[dict[str, str], list[bytes]]:

@@ -9,12 +9,16 @@ from typing import Any, NoReturn
 from jobs.errors import Problem
 
 
-def parse(data: bytes) -> Any:
-    """The value that ``data`` holds. Raises ``Problem`` (``bad_json``)."""
+def parse(data: bytes, *, nan_is_null: bool = False) -> Any:
+    """The value that ``data`` holds. Raises ``Problem`` (``bad_json``).
+
+    ``nan_is_null`` is for clients that write a missing value as NaN.
+    """
+    constant = _nan_is_null if nan_is_null else _constant
     if not data.strip():
         raise _bad('The body is empty; send JSON, such as {"features": {…}}.')
     try:
-        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=_constant)
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=constant)
     except UnicodeDecodeError as error:
         raise _bad(f"The body is not UTF-8 text: byte {error.start} cannot be read.") from error
     except json.JSONDecodeError as error:
@@ -36,6 +40,10 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(name: str) -> NoReturn:
     raise _bad(f"{name} is not JSON; send null for a missing value.")
+
+
+def _nan_is_null(name: str) -> None:
+    return None if name == "NaN" else _constant(name)
 
 
 def _bad(reason: str) -> Problem:

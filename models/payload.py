@@ -231,7 +231,7 @@ def too_many_rows(count: int, most: int) -> PayloadRefused:
     """More rows than are answered on the spot."""
     return PayloadRefused(
         "too_many_rows",
-        f"{count} rows were sent; POST /predict answers at most {most} at once. "
+        f"{count} rows were sent; at most {most} are answered at once. "
         "Send them as a file to POST /jobs, which takes any number.",
     )
 
