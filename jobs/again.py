@@ -82,22 +82,14 @@ def clone(
         examined = intake.examine(workshop, workshop.files.path(source.file), options)
     except FileNotFoundError:
         raise input_expired(parent.id) from None
-    manifest = examined.manifest
-    return NewJob(
+    return intake.new_job(
+        workshop,
+        examined,
+        options,
         owner=parent.owner,
-        idempotency_key=key,
+        key=key,
         request_sha256=request_sha256,
-        name=options.name,
-        tags=options.tags,
-        model_name=manifest.name,
-        model_version=manifest.version,
-        model_sha256=manifest.sha256,
-        options=intake.stored_options(options, examined.columns),
-        warnings=examined.columns.notes,
-        rows_total=examined.shape.rows,
-        ttl_seconds=options.ttl or workshop.settings.result_ttl_seconds,
-        deadline_seconds=options.deadline,
-        input_id=parent.input_id,
+        input_id=source.id,
     )
 
 

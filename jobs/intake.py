@@ -24,7 +24,7 @@ from jobs.columns import Columns, match, refuse_mistyped
 from jobs.errors import Problem
 from jobs.head import read_head
 from jobs.lifecycle.ending import input_folder
-from jobs.lifecycle.submission import Submission, is_known_input
+from jobs.lifecycle.submission import NewJob, Submission, is_known_input
 from jobs.options import Options
 from jobs.unchanged import stamps_of
 from jobs.workshop import Workshop
@@ -152,10 +152,35 @@ def submission(
 ) -> Submission:
     """Keep the file, and gather all that the database must know of the job."""
     input_id = str(uuid7())
-    manifest = examined.manifest
     upload.finish()
     stored = workshop.files.keep(upload.path, f"{input_folder(input_id)}/received")
+    job = new_job(
+        workshop, examined, options, owner=owner, key=key, request_sha256=request_sha256, input_id=input_id
+    )
     return Submission(
+        **vars(job),
+        input_name=re.sub(r"[\x00-\x1f\x7f]", "_", file_name)[-NAME_LENGTH:],
+        input_bytes=upload.bytes,
+        input_sha256=upload.sha256,
+        input_shape=examined.shape.to_json(),
+        input_file=stored,
+        input_stamps=stamps_of(workshop.files, stored),
+    )
+
+
+def new_job(
+    workshop: Workshop,
+    examined: Examined,
+    options: Options,
+    *,
+    owner: str,
+    key: str | None,
+    request_sha256: str,
+    input_id: str,
+) -> NewJob:
+    """A job on an input that was examined."""
+    manifest = examined.manifest
+    return NewJob(
         owner=owner,
         idempotency_key=key,
         request_sha256=request_sha256,
@@ -164,18 +189,12 @@ def submission(
         model_name=manifest.name,
         model_version=manifest.version,
         model_sha256=manifest.sha256,
-        options=stored_options(options, examined.columns),
+        options=_stored_options(options, examined.columns),
         warnings=examined.columns.notes,
         rows_total=examined.shape.rows,
         ttl_seconds=options.ttl or workshop.settings.result_ttl_seconds,
         deadline_seconds=options.deadline,
         input_id=input_id,
-        input_name=re.sub(r"[\x00-\x1f\x7f]", "_", file_name)[-NAME_LENGTH:],
-        input_bytes=upload.bytes,
-        input_sha256=upload.sha256,
-        input_shape=examined.shape.to_json(),
-        input_file=stored,
-        input_stamps=stamps_of(workshop.files, stored),
     )
 
 
@@ -194,7 +213,7 @@ def withdraw(workshop: Workshop, submitted: Submission) -> None:
             workshop.files.remove_folder(input_folder(submitted.input_id))
 
 
-def stored_options(options: Options, columns: Columns) -> dict[str, Any]:
+def _stored_options(options: Options, columns: Columns) -> dict[str, Any]:
     """What determines the content of the result, with every default filled in."""
     return {
         "keep": columns.keep_names,
