@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,11 @@ import pandas as pd
 import pytest
 from sklearn.datasets import load_wine
 from sklearn.ensemble import RandomForestClassifier
+from sqlalchemy import insert
 from uuid6 import uuid7
 
 from base.database import Database
+from base.database.tables import versions
 from base.formats import CsvOptions, InputColumn, InputShape, Span, sniff
 from jobs.lifecycle import chunks, steps
 from jobs.lifecycle.chunks import Committed, ScoredChunk
@@ -25,7 +29,7 @@ from jobs.planning import plan_job
 from jobs.records import Claim, Job
 from jobs.workshop import Workshop
 from models.adding import NewVersion
-from models.manifest import ImageSpec
+from models.manifest import ImageSpec, Manifest
 from models.registry import Registry
 
 PERILS = Path(__file__).with_name("perils.py")
@@ -168,6 +172,26 @@ def commit_chunk(database: Database, job: Job, index: int, rows: int = 5, failed
     claim = claim_chunk(database, job, index)
     assert claim is not None
     return chunks.commit(database, claim, scored(rows, failed), window=4)
+
+
+@dataclass(frozen=True)
+class AddedModel:
+    """A version that was added in a data folder of its own: to add one tries it out, which takes a while."""
+
+    file: Path
+    sample: Path
+    folder: Path
+    manifest: Manifest
+
+    def put_into(self, database: Database, registry: Registry) -> None:
+        """Make it the first version there."""
+        name, version = self.manifest.name, self.manifest.version
+        shutil.copytree(self.folder, registry.folder(name, version))
+        row = {"name": name, "version": version, "sha256": self.manifest.sha256}
+        with database.writing() as connection:
+            now = database.now(connection)
+            manifest = self.manifest.model_dump(mode="json")
+            connection.execute(insert(versions).values(**row, created_at=now, manifest=manifest))
 
 
 def trained_wine(folder: Path) -> tuple[Path, Path]:

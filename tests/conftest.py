@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -14,10 +18,14 @@ from sqlalchemy import create_engine, text
 from base.database import Database
 from base.settings import Settings
 from jobs.workshop import Workshop
+from models.adding import NewVersion
 from models.loading import ModelCache
 from models.registry import Registry
 from rowmill.stack.redis_server import embedded_url, redis_arguments, socket_path
+from tests.builders import AddedModel, trained_wine
 from tests.waiting import wait_until
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 class Clock:
@@ -50,32 +58,101 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             tmp_path_factory.mktemp("pg")
         )
     uri: str = server.get_uri()
-    yield uri.replace("postgresql://", "postgresql+psycopg://", 1)
+    url = uri.replace("postgresql://", "postgresql+psycopg://", 1)
+    # no test cuts the power: nothing has to reach the disk
+    run_each(url, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+    yield url
     server.cleanup()
 
 
-@pytest.fixture(params=["sqlite", "postgres"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of either kind: every test of the store runs on both."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path / 'rowmill.db'}"
-    url: str = request.getfixturevalue("postgres_url")
-    name = f"t{abs(hash(request.node.nodeid)):x}"
+def run_each(url: str, *statements: str) -> None:
+    """Run statements that Postgres allows in no transaction."""
     engine = create_engine(url, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.execute(text(f"DROP DATABASE IF EXISTS {name}"))
-        connection.execute(text(f"CREATE DATABASE {name}"))
+        for statement in statements:
+            connection.execute(text(statement))
     engine.dispose()
-    return url.replace("/postgres?", f"/{name}?")
+
+
+def copy_of(postgres_url: str, template: str) -> str:
+    """URL of a new database on the server that begins as a copy of ``template``."""
+    name = f"t{uuid4().hex}"
+    run_each(postgres_url, f"CREATE DATABASE {name} TEMPLATE {template}")
+    return postgres_url.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_url: str) -> str:
+    """Name of a Postgres database with all tables."""
+    run_each(postgres_url, "CREATE DATABASE all_tables")
+    make_tables(postgres_url.replace("/postgres?", "/all_tables?"))
+    return "all_tables"
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An SQLite database with all tables."""
+    path = tmp_path_factory.mktemp("sqlite") / "all_tables.db"
+    make_tables(f"sqlite:///{path}")
+    return path
+
+
+def make_tables(url: str) -> None:
+    made = Database(url)
+    made.upgrade()
+    made.dispose()  # Postgres copies no database that somebody is connected to
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """An SQLite database of this test alone, with all tables."""
+    return f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'rowmill.db')}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """A database of either kind, with all tables: every test of the store runs on both."""
+    if request.param == "sqlite":
+        url: str = request.getfixturevalue("sqlite_url")
+        return url
+    server, template = map(request.getfixturevalue, ("postgres_url", "postgres_template"))
+    return copy_of(server, template)
 
 
 @pytest.fixture
 def database(database_url: str, clock: Clock) -> Iterator[Database]:
-    """A database with all tables, on the test's clock."""
+    """The database, on the test's clock."""
     opened = Database(database_url, clock)
-    opened.upgrade()
     yield opened
     opened.dispose()
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder into which all example scripts have written, and `<script>.txt` with what each said."""
+    folder = tmp_path_factory.mktemp("trained")
+
+    def run(script: Path) -> None:
+        done = subprocess.run([sys.executable, script, folder], check=True, capture_output=True, text=True)
+        (folder / f"{script.stem}.txt").write_text(done.stdout)
+
+    with ThreadPoolExecutor(2) as two_at_once:
+        list(two_at_once.map(run, sorted(EXAMPLES.glob("train_*.py"))))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wine(tmp_path_factory: pytest.TempPathFactory) -> AddedModel:
+    """The model ``wine``, added once for all tests that only want to have it."""
+    folder = tmp_path_factory.mktemp("wine")
+    url = f"sqlite:///{folder / 'rowmill.db'}"
+    make_tables(url)
+    database = Database(url)
+    registry = Registry(database, folder / "models")
+    file, sample = trained_wine(folder)
+    manifest = registry.add(NewVersion("wine", file, sample=sample))
+    database.dispose()
+    return AddedModel(file, sample, registry.folder(manifest.name, manifest.version), manifest)
 
 
 @pytest.fixture

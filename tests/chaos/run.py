@@ -22,6 +22,7 @@ from models.registry import Registry
 from rowmill.stack import Stack
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.workload import Follower, History, Sent, User, kinds, right
+from tests.hurt_stack import hurt_stack
 from tests.waiting import wait_until
 
 USERS = 2
@@ -55,21 +56,12 @@ class Report:
 
 def run(trained: Path, seconds: float, seed: int, pause_seconds: float, database_url: str = "") -> Report:
     """Hurt a stack for ``seconds``, let it calm down, and judge it."""
-    with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
-        settings = Settings(
-            data_dir=Path(folder),
-            database_url=database_url,
-            port=0,
-            flower_port=0,
-            lease_seconds=2,
-            heartbeat_seconds=0.4,
-            caretaker_seconds=0.3,
-            retry_seconds=0.1,
-            max_attempts=100,
-        )
-        with Stack(settings, only={"redis", "api", "worker", "caretaker"}) as stack:
-            _add_models(stack.settings, trained)
-            return _hurt(stack, trained, seconds, seed, pause_seconds)
+    with (
+        tempfile.TemporaryDirectory(prefix="chaos-") as folder,
+        hurt_stack(Path(folder), database_url, max_attempts=100) as stack,
+    ):
+        _add_models(stack.settings, trained)
+        return _hurt(stack, trained, seconds, seed, pause_seconds)
 
 
 def _add_models(settings: Settings, trained: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,8 +15,7 @@ from jobs.lifecycle import chunks
 from jobs.planning import plan_job
 from jobs.running import run_chunk
 from jobs.workshop import Workshop
-from models.adding import NewVersion
-from tests.builders import OWNER, claim_chunk, trained_wine
+from tests.builders import OWNER, AddedModel, claim_chunk
 
 
 @dataclass(frozen=True)
@@ -87,13 +85,11 @@ class Served:
 
 
 @pytest.fixture
-def served(workshop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Served:
-    (tmp_path / "trained").mkdir()
-    model, sample = trained_wine(tmp_path / "trained")
-    workshop.registry.add(NewVersion("wine", model, sample=sample))
+def served(workshop: Workshop, wine: AddedModel, monkeypatch: pytest.MonkeyPatch) -> Served:
+    wine.put_into(workshop.database, workshop.registry)
     for name in ("data_dir", "redis_url", "database_url"):
         monkeypatch.setenv(f"ROWMILL_{name.upper()}", str(getattr(workshop.settings, name)))
     app = create_app()
     app.extensions["workshop"].close()
     app.extensions["workshop"] = workshop
-    return Served(app.test_client(), workshop, pd.read_csv(sample))
+    return Served(app.test_client(), workshop, pd.read_csv(wine.sample))

@@ -20,7 +20,7 @@ from jobs.lifecycle.ending import expire
 from jobs.lifecycle.submission import NewJob, accept_child
 from jobs.records import Job
 from models.adding import NewVersion
-from tests.builders import OWNER
+from tests.builders import OWNER, AddedModel
 from tests.conftest import Clock
 from tests.contract.conftest import Served
 
@@ -204,10 +204,9 @@ def test_an_input_stays_for_as_long_as_any_job_needs_it(served: Served, clock: C
     assert not list(served.workshop.files.path("inputs").iterdir())
 
 
-def test_a_clone_has_another_version_and_other_options(served: Served) -> None:
+def test_a_clone_has_another_version_and_other_options(served: Served, wine: AddedModel) -> None:
     parent = served.work(served.submit(name="first", tags="a,b"))
-    trained = served.workshop.files.root / "trained"
-    served.workshop.registry.add(NewVersion("wine", trained / "wine.joblib", sample=trained / "wine.csv"))
+    served.workshop.registry.add(NewVersion("wine", wine.file, sample=wine.sample))
     same = served.post(f"/jobs/{parent['id']}/clone").json
     assert (same["model"], same["options"], same["name"], same["tags"]) == (
         parent["model"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 
 import pytest
 from alembic import command
@@ -17,6 +18,7 @@ from base.database.tables import inputs, metadata, workers
 from jobs.errors import Problem
 from jobs.records import Input
 from tests.builders import OWNER
+from tests.conftest import copy_of
 
 
 def test_the_revisions_lead_to_the_tables(database: Database) -> None:
@@ -25,8 +27,16 @@ def test_the_revisions_lead_to_the_tables(database: Database) -> None:
         assert compare_metadata(context, metadata) == []
 
 
-def test_inputs_of_the_first_revision_are_kept(database_url: str) -> None:
-    database = Database(database_url)
+@pytest.fixture(params=["sqlite", "postgres"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database of either kind without a table."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'rowmill.db'}"
+    return copy_of(request.getfixturevalue("postgres_url"), "template0")
+
+
+def test_inputs_of_the_first_revision_are_kept(empty_url: str) -> None:
+    database = Database(empty_url)
     values = {
         "id": "1",
         "owner": OWNER,

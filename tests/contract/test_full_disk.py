@@ -22,8 +22,7 @@ from jobs.intake import receive
 from jobs.running import run_chunk
 from jobs.trouble import is_disk_full
 from jobs.workshop import Workshop
-from models.adding import NewVersion
-from tests.builders import OWNER, submitted, trained_wine
+from tests.builders import OWNER, AddedModel, submitted
 from tests.conftest import Clock
 
 
@@ -47,10 +46,9 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-def test_a_job_waits_for_room(workshop: Workshop, clock: Clock, disk: Path, tmp_path: Path) -> None:
-    model, rows = trained_wine(tmp_path)
-    workshop.registry.add(NewVersion("wine", model, sample=rows))
-    job = submitted(workshop, rows.read_bytes(), "wine", 1000)
+def test_a_job_waits_for_room(workshop: Workshop, wine: AddedModel, clock: Clock, disk: Path) -> None:
+    wine.put_into(workshop.database, workshop.registry)
+    job = submitted(workshop, wine.sample.read_bytes(), "wine", 1000)
     narrow = replace(workshop, files=SmallDisk(workshop.files.root, disk))
     (disk / "others").write_bytes(bytes(64 << 10))
     for _ in range(2 * workshop.settings.max_attempts):

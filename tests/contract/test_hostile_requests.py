@@ -11,25 +11,25 @@ import pytest
 
 from api import create_app
 from base.database import Database
-from models.adding import NewVersion
 from models.registry import Registry
-from tests.builders import trained_wine
+from tests.builders import AddedModel
 
 
 @pytest.fixture
-def client(database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    model, sample = trained_wine(tmp_path)
+def client(
+    database: Database, wine: AddedModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
     monkeypatch.setenv("ROWMILL_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("ROWMILL_DATABASE_URL", database.url)
-    Registry(database, tmp_path / "data" / "models").add(NewVersion("wine", model, sample=sample))
+    wine.put_into(database, Registry(database, tmp_path / "data" / "models"))
     app = create_app()
     yield app.test_client()
     app.extensions["workshop"].close()
 
 
 @pytest.fixture
-def wine_csv(client: Any, tmp_path: Path) -> bytes:
-    return (tmp_path / "wine.csv").read_bytes()
+def wine_csv(wine: AddedModel) -> bytes:
+    return wine.sample.read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,16 @@ from jobs.records import Job
 from jobs.workshop import Workshop
 from models.adding import NewVersion
 from models.manifest import ImageSpec
-from tests.builders import LEASE_SECONDS, MAX_ATTEMPTS, OWNER, new_job, trained_wine
+from tests.builders import LEASE_SECONDS, MAX_ATTEMPTS, OWNER, AddedModel, new_job
 from tests.conftest import Clock
 from tests.hostile_archives import tarred, zipped
 
 
-def test_the_file_that_a_dead_planner_decoded_goes(workshop: Workshop, clock: Clock, tmp_path: Path) -> None:
-    model, rows = trained_wine(tmp_path)
-    workshop.registry.add(NewVersion("wine", model, sample=rows))
+def test_the_file_that_a_dead_planner_decoded_goes(
+    workshop: Workshop, wine: AddedModel, clock: Clock, tmp_path: Path
+) -> None:
+    wine.put_into(workshop.database, workshop.registry)
+    rows = wine.sample
     received = tmp_path / "inputs" / "1" / "received"
     received.parent.mkdir(parents=True)
     received.write_bytes(gzip.compress(rows.read_bytes()))

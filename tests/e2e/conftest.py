@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,7 @@ from models.adding import NewVersion
 from models.manifest import ImageSpec
 from models.registry import Registry
 from rowmill.stack import Stack
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
+from tests.conftest import EXAMPLES
 
 
 @dataclass(frozen=True)
@@ -28,15 +25,6 @@ class Example:
 
     estimator: object
     rows: pd.DataFrame  # its inputs, without the target
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder into which all example scripts have written."""
-    folder = tmp_path_factory.mktemp("trained")
-    for script in sorted(EXAMPLES.glob("train_*.py")):
-        subprocess.run([sys.executable, script, folder], check=True, capture_output=True)
-    return folder
 
 
 TABLES = {
@@ -86,11 +74,12 @@ def stack(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[S
         yield running
 
 
-def add_examples(settings: Settings, trained: Path) -> None:
-    """Add every example model, under the options of its documentation."""
+def add_table_examples(settings: Settings, trained: Path, *names: str) -> None:
+    """Add example models on tables, under the options of their documentation."""
     database = Database(settings.database_url)
     registry = Registry(database, settings.data_dir / "models")
-    for name, (target, labels) in TABLES.items():
+    for name in names:
+        target, labels = TABLES[name]
         registry.add(
             NewVersion(
                 name=name,
@@ -100,6 +89,14 @@ def add_examples(settings: Settings, trained: Path) -> None:
                 labels=labels,
             )
         )
+    database.dispose()
+
+
+def add_examples(settings: Settings, trained: Path) -> None:
+    """Add every example model, under the options of its documentation."""
+    add_table_examples(settings, trained, *TABLES)
+    database = Database(settings.database_url)
+    registry = Registry(database, settings.data_dir / "models")
     registry.add(
         NewVersion(
             name="sentiment",

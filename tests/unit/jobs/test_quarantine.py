@@ -25,9 +25,9 @@ ROWS = 400
 
 
 @pytest.fixture
-def database_url(tmp_path: Path) -> str:
+def database_url(sqlite_url: str) -> str:
     """SQLite only: tests/contract has what depends on the database."""
-    return f"sqlite:///{tmp_path / 'rowmill.db'}"
+    return sqlite_url
 
 
 @pytest.fixture

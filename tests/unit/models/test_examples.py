@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -19,9 +20,13 @@ import pytest
 from examples.sentiment_cleaning import cleaned
 from models.images import decode_image
 from models.manifest import ImageSpec
+from tests.conftest import EXAMPLES
 from tests.unit.models.making import added_file, table_of
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
+
+def said(trained: Path, name: str) -> str:
+    """What the script printed that trained the model."""
+    return (trained / f"train_{name}.txt").read_text()
 
 
 def run(script: str, *arguments: object) -> str:
@@ -38,12 +43,11 @@ def run(script: str, *arguments: object) -> str:
         ("mixed", "cultivar", None),
     ],
 )
-def test_tables(tmp_path: Path, name: str, target: str, labels: Any) -> None:
-    out = tmp_path / "out"
-    assert f"{name}: " in run(f"train_{name}.py", out)
-    sample = out / f"{name}.sample.csv"
-    model = added_file(tmp_path, out / f"{name}.joblib", sample=sample, targets=[target], labels=labels)
-    estimator = joblib.load(out / f"{name}.joblib")
+def test_tables(trained: Path, tmp_path: Path, name: str, target: str, labels: Any) -> None:
+    assert f"{name}: " in said(trained, name)
+    sample = trained / f"{name}.sample.csv"
+    model = added_file(tmp_path, trained / f"{name}.joblib", sample=sample, targets=[target], labels=labels)
+    estimator = joblib.load(trained / f"{name}.joblib")
     rows = pd.read_csv(sample).drop(columns=target)
     given = rows if hasattr(estimator, "feature_names_in_") else rows.to_numpy()
     answer = model.score(table_of(rows))
@@ -57,20 +61,19 @@ def test_tables(tmp_path: Path, name: str, target: str, labels: Any) -> None:
         assert np.allclose(found, estimator.predict_proba(given), rtol=0, atol=tolerance)
 
 
-def test_sentiment(tmp_path: Path) -> None:
-    said = run("train_sentiment.py", tmp_path / "out")
-    accuracy, on_average = map(float, re.findall(r"0\.\d+", said))
+def test_sentiment(trained: Path, tmp_path: Path) -> None:
+    accuracy, on_average = map(float, re.findall(r"0\.\d+", said(trained, "sentiment")))
     assert min(accuracy, on_average) > 0.65
-    texts = pd.read_csv(tmp_path / "out" / "sentiment.sample.csv")
+    texts = pd.read_csv(trained / "sentiment.sample.csv")
     assert texts["sentiment"].value_counts().tolist() == [100, 100, 100]
     assert not texts["text"].duplicated().any()
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(EXAMPLES)
-        estimator = joblib.load(tmp_path / "out" / "sentiment.joblib")
+        estimator = joblib.load(trained / "sentiment.joblib")
     model = added_file(
         tmp_path,
-        tmp_path / "out" / "sentiment.joblib",
-        sample=tmp_path / "out" / "sentiment.sample.csv",
+        trained / "sentiment.joblib",
+        sample=trained / "sentiment.sample.csv",
         targets=["sentiment"],
         code=EXAMPLES / "sentiment_cleaning.py",
     )
@@ -92,38 +95,35 @@ def test_cleaning_leaves_words_and_emoji(text: str, clean: str) -> None:
     assert [words.split() for words in cleaned([text])] == [clean.split()]
 
 
-def test_digits(tmp_path: Path) -> None:
-    run("train_digits.py", tmp_path)
+def test_digits(trained: Path, tmp_path: Path) -> None:
     spec = ImageSpec(width=8, height=8, mode="L", high=16)
-    with zipfile.ZipFile(tmp_path / "digits.zip") as archive:
+    with zipfile.ZipFile(trained / "digits.zip") as archive:
         pixels = np.array([decode_image(archive.read(name), spec) for name in archive.namelist()])
     assert pixels.shape == (1797, 64)
-    model = added_file(tmp_path, tmp_path / "digits.joblib", image=spec)
-    expected = joblib.load(tmp_path / "digits.joblib").predict(pixels)
+    model = added_file(tmp_path, trained / "digits.joblib", image=spec)
+    expected = joblib.load(trained / "digits.joblib").predict(pixels)
     assert model.score(pixels)["prediction"].to_pylist() == expected.tolist()
 
 
-def test_shapes(tmp_path: Path) -> None:
-    assert "shapes: accuracy 1.000 on 90" in run("train_shapes.py", tmp_path)
+def test_shapes(trained: Path, tmp_path: Path) -> None:
+    assert "shapes: accuracy 1.000 on 90" in said(trained, "shapes")
     spec = ImageSpec(width=24, height=24, mode="L", resize="bilinear", high=1)
-    with zipfile.ZipFile(tmp_path / "shapes.zip") as archive:
+    with zipfile.ZipFile(trained / "shapes.zip") as archive:
         names = archive.namelist()
         pixels = np.array([decode_image(archive.read(name), spec) for name in names])
     assert {name.rsplit(".")[-1] for name in names} == {"jpg", "png"}
-    model = added_file(tmp_path, tmp_path / "shapes.joblib", image=spec)
-    expected = joblib.load(tmp_path / "shapes.joblib").predict(pixels)
+    model = added_file(tmp_path, trained / "shapes.joblib", image=spec)
+    expected = joblib.load(trained / "shapes.joblib").predict(pixels)
     assert model.score(pixels)["prediction"].to_pylist() == expected.tolist()
 
 
-def test_shapes_of_a_folder_of_ones_own(tmp_path: Path) -> None:
-    run("train_shapes.py", tmp_path / "first")
+def test_shapes_of_a_folder_of_ones_own(trained: Path, tmp_path: Path) -> None:
     own = tmp_path / "own"
-    own.mkdir()
     for name in ("circle", "square"):
-        (tmp_path / "first" / "shapes" / name).rename(own / name)
+        shutil.copytree(trained / "shapes" / name, own / name)
     (own / "circle" / "notes.txt").write_text("no picture")
-    assert "shapes: accuracy" in run("train_shapes.py", tmp_path / "second", own)
-    assert joblib.load(tmp_path / "second" / "shapes.joblib").classes_.tolist() == ["circle", "square"]
+    assert "shapes: accuracy" in run("train_shapes.py", tmp_path / "out", own)
+    assert joblib.load(tmp_path / "out" / "shapes.joblib").classes_.tolist() == ["circle", "square"]
 
 
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
