@@ -1,4 +1,4 @@
-"""A cancelled job stops: with nobody there to work on it, and in the middle of a long chunk."""
+"""A cancelled job stops in each of its states: with nobody to work on it, and in mid-chunk."""
 
 from __future__ import annotations
 
@@ -9,9 +9,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from jobs import heartbeat, rows
+from base.database import Database
+from jobs import heartbeat, reading, rows
+from jobs.errors import LostLease
+from jobs.lifecycle import ending, steps
+from jobs.records import Job, StepClaim
 from jobs.running import run_chunk
 from jobs.scoring import Scorer
+from tests.builders import LEASE_SECONDS, MAX_ATTEMPTS, OWNER, claim_chunk, new_job, planned_job
 from tests.contract.conftest import Served
 from tests.waiting import wait_until
 
@@ -22,6 +27,43 @@ def test_no_worker_is_needed(served: Served) -> None:
     assert (answer.status_code, answer.json["status"]) == (202, "cancelled")
     assert served.post(f"/jobs/{job['id']}/cancel").json["finished_at"] == answer.json["finished_at"]
     assert served.plan(job) == 0
+
+
+def claim_step(database: Database, job: Job, kind: str) -> StepClaim | None:
+    claim = {"planning": steps.claim_planning, "finishing": steps.claim_finishing}[kind]
+    return claim(database, job.id, LEASE_SECONDS, MAX_ATTEMPTS)
+
+
+def end_step(database: Database, claim: StepClaim, kind: str) -> None:
+    if kind == "planning":
+        steps.planned(database, claim, [], steps.Prepared())
+    else:
+        steps.finished(database, claim, {"file": "r", "bytes": 1, "sha256": "3" * 64}, ttl_seconds=60)
+
+
+@pytest.mark.parametrize("kind", ["planning", "finishing"])
+def test_a_cancelled_step_does_not_begin(database: Database, kind: str) -> None:
+    job = new_job(database) if kind == "planning" else planned_job(database, chunk_count=0)
+    ending.cancel(database, OWNER, job.id)
+    assert claim_step(database, job, kind) is None
+    assert reading.find_job(database, OWNER, job.id).status == "cancelled"
+
+
+@pytest.mark.parametrize("kind", ["planning", "finishing"])
+def test_a_cancelled_step_does_not_count(database: Database, kind: str) -> None:
+    job = new_job(database) if kind == "planning" else planned_job(database, chunk_count=0)
+    claim = claim_step(database, job, kind)
+    assert claim is not None
+    ending.cancel(database, OWNER, job.id)
+    with pytest.raises(LostLease):
+        end_step(database, claim, kind)
+    assert reading.find_job(database, OWNER, job.id).status == "cancelled"
+
+
+def test_a_cancelled_chunk_does_not_begin(database: Database) -> None:
+    job = planned_job(database)
+    ending.cancel(database, OWNER, job.id)
+    assert claim_chunk(database, job, 0) is None
 
 
 def test_a_long_chunk_stops_within_a_call_of_the_estimator(
