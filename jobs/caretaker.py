@@ -160,7 +160,8 @@ def recover_chunks(stores: Stores) -> None:
                 continue
             close_lost(connection, chunk.job_id, chunk.index, chunk.attempt, now)
             if not again:
-                error = _lost_too_often(f"Chunk {chunk.index}", chunk.attempt)
+                advice = "a smaller chunk_rows needs less memory"
+                error = _lost_too_often(f"Chunk {chunk.index}", chunk.attempt, advice)
                 fail_job(connection, chunk.job_id, now, error)
 
 
@@ -185,7 +186,8 @@ def recover_steps(stores: Stores) -> None:
                 values = {"step_lease_until": None, "sent_at": None}
                 connection.execute(update(jobs).where(jobs.c.id == job.id, abandoned).values(values))
             else:
-                error = _lost_too_often(f"The step '{job.status}'", job.step_attempt)
+                advice = "a file that kills whoever reads it must be written again"
+                error = _lost_too_often(f"The step '{job.status}'", job.step_attempt, advice)
                 fail_job(connection, job.id, now, error, abandoned)
 
 
@@ -209,11 +211,11 @@ def end_exhausted(stores: Stores) -> None:
             fail_job(connection, job_id, now, {"code": "attempts_used_up", "message": message}, stuck)
 
 
-def _lost_too_often(what: str, attempts: int) -> dict[str, Any]:
+def _lost_too_often(what: str, attempts: int, advice: str) -> dict[str, Any]:
     return {
         "code": "worker_lost",
         "message": f"{what} lost its worker {attempts} times (killed, crashed or out of memory). "
-        "See the worker's log; a smaller chunk_rows needs less memory.",
+        f"See the worker's log; {advice}.",
     }
 
 

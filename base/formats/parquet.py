@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from base.formats.compression import open_decoded
 from base.formats.csv_header import duplicates
+from base.formats.parquet_footer import refuse_heavy
 from base.formats.types import (
     ChunkRows,
     ColumnKind,
@@ -37,6 +38,8 @@ MAX_FOOTER = 16 << 20
 MAX_ROWS = 10**10
 MAX_ROW_GROUPS = 100_000
 MAX_COLUMNS = 20_000
+# pyarrow writes a constant column at some 5,000 rows a byte; bombs are a thousand times denser.
+FREE_ROWS, MAX_ROWS_PER_BYTE = 100_000_000, 50_000
 
 _BATCH_ROWS = 1 << 18
 _FEW_ROWS = 1 << 13
@@ -49,12 +52,14 @@ def sniff(path: Path, compression: Compression | None, *, max_decoded_bytes: int
     """The shape that the footer tells; of a compressed file the end of the decoded stream is looked at."""
     tail, size = _tail(path, compression, max_decoded_bytes)
     footer = _footer(tail, size)
+    refuse_heavy(footer, MAGIC)
     try:
         metadata = pq.read_metadata(pa.BufferReader(MAGIC + footer))
         schema = metadata.schema.to_arrow_schema()
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _damaged(f"its footer cannot be read ({error})") from error
     _check_limits(metadata, schema)
+    _refuse_bomb(metadata.num_rows, size)
     bytes_per_row = sum(metadata.row_group(i).total_byte_size for i in range(metadata.num_row_groups))
     return InputShape(
         format="parquet",
@@ -186,6 +191,16 @@ def _check_limits(metadata: Any, schema: pa.Schema) -> None:
             "duplicate_column",
             f"the file has {', '.join(map(repr, repeated[:5]))} twice; give each column its own name",
             [{"code": "duplicate_column", "column": name} for name in repeated[:20]],
+        )
+
+
+def _refuse_bomb(rows: int, size: int) -> None:
+    """The same value any number of times takes no room; what no table of that size can hold is refused."""
+    if rows > FREE_ROWS and rows > size * MAX_ROWS_PER_BYTE:
+        raise InputRefused(
+            "decoded_too_large",
+            f"the file claims {rows} rows in {size} bytes, so it is taken for a decompression bomb; "
+            "send it with plain encoding",
         )
 
 

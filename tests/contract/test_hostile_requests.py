@@ -46,6 +46,9 @@ def wine_csv(wine: AddedModel) -> bytes:
         ("/jobs/%00", 400, "bad_request"),
         ("/jobs/" + "x" * 5000, 404, "job_not_found"),
         ("/models/%00", 400, "bad_request"),
+        ("/jobs/..%2f..%2f..%2fetc%2fpasswd", 404, "not_found"),
+        ("/jobs/%2e%2e/result", 404, "job_not_found"),
+        ("/models/..%5c..%5cwine", 400, "invalid_reference"),
     ],
     ids=lambda value: str(value)[:30],
 )
@@ -78,7 +81,19 @@ def test_an_endless_idempotency_key_is_refused(client: Any, wine_csv: bytes, tmp
     assert not list((tmp_path / "data").glob("inputs/*"))
 
 
-@pytest.mark.parametrize("name", ["a\0b.csv", "a\tb.csv", "../../x.csv", "\U0001f377.csv", "n" * 5000])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a\0b.csv",
+        "a\tb.csv",
+        "../../x.csv",
+        "..\\..\\x.csv",
+        "CON",
+        "/etc/passwd",
+        "\U0001f377.csv",
+        "n" * 5000,
+    ],
+)
 def test_any_file_name_will_do(client: Any, wine_csv: bytes, name: str) -> None:
     form = {"file": (io.BytesIO(wine_csv), name), "model": "wine", "tags": "a\0b,\u96ea"}
     answer = client.post("/jobs", data=form)
