@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import create_engine, text
 
 from base.database import Database
@@ -24,6 +25,10 @@ from models.registry import Registry
 from rowmill.stack.redis_server import embedded_url, redis_arguments, socket_path
 from tests.builders import AddedModel, trained_wine
 from tests.waiting import wait_until
+
+# No test is timed: a busy machine is no failure.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

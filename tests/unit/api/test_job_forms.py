@@ -257,7 +257,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(pieces=st.lists(PIECES | st.binary(max_size=20), max_size=8))
 def test_no_bytes_make_a_server_error(client: Client, store: Store, pieces: list[bytes]) -> None:
     answer = client.post("/jobs?model=digits", data=b"".join(pieces), content_type=FORM)

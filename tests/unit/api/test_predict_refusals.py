@@ -251,7 +251,7 @@ SHAPED = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, suppress_health_check=list(HealthCheck))
 @given(body=ANYTHING | SHAPED | ROWS, model=st.sampled_from(["churn", "digits", "positive"]))
 def test_no_json_makes_a_server_error(shared_app: APIFlask, body: Any, model: str) -> None:
     answer = shared_app.test_client().post(f"/predict?model={model}", data=json.dumps(body))
@@ -259,7 +259,7 @@ def test_no_json_makes_a_server_error(shared_app: APIFlask, body: Any, model: st
     assert answer.status_code == 200 or answer.content_type == "application/problem+json"
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(
     body=st.binary(max_size=200),
     kind=st.sampled_from(["application/json", "multipart/form-data; boundary=x"]),

@@ -249,7 +249,7 @@ ODD_TENSORS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 @given(sent=ODD_TENSORS, binary_part=st.binary(max_size=48))
 def test_whatever_a_tensor_says_is_answered_or_refused(
     shared_app: APIFlask, sent: dict[str, Any], binary_part: bytes

@@ -79,7 +79,7 @@ STRANGE = st.dictionaries(st.sampled_from([*NAMES, "other"]), VALUES, max_size=4
 LISTS = st.lists(VALUES, max_size=4)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(row=st.one_of(PLAIN, RECORDS, STRANGE, LISTS), number=st.integers(0, 2))
 def test_any_row_is_answered_alike_or_left_alone(models: list[LoadedModel], row: Any, number: int) -> None:
     model = models[number]
@@ -96,7 +96,7 @@ def test_any_row_is_answered_alike_or_left_alone(models: list[LoadedModel], row:
         assert label == pytest.approx(wanted["prediction"], rel=1e-12)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(row=PLAIN, number=st.integers(0, 2))
 def test_a_row_like_those_of_training_goes_the_short_way(
     models: list[LoadedModel], row: dict[str, Any], number: int

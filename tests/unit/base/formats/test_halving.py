@@ -62,7 +62,7 @@ def check(data: bytes) -> None:
                 todo += parts
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(CELLS, CELLS), min_size=1, max_size=12), st.sampled_from(["\n", "\r\n"]), st.booleans()
 )
@@ -72,7 +72,7 @@ def test_csv(rows: list[tuple[str, str]], newline: str, ended: bool) -> None:
     check((text + blank + (newline if ended else "")).encode())
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.text(max_size=4), min_size=1, max_size=9), st.booleans())
 def test_json_lines(values: list[str], ended: bool) -> None:
     lines = [json.dumps({"a": value, "b": "k"}) for value in values]

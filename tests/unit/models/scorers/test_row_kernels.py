@@ -143,7 +143,7 @@ def test_a_kernel_that_differs_is_not_used(tmp_path: Path) -> None:
     assert row_scorer(estimator, manifest) is None
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.integers(1, 12),
     st.integers(1, 6),
