@@ -31,11 +31,11 @@ test-system: $(INSTALLED) ## run the tests that need system packages (Compose, a
 faults: $(INSTALLED) ## strike down processes at every crash point, take out each guard, and injure Redis for long
 	$(BIN)/pytest -m faults
 
-chaos: $(INSTALLED) ## five minutes of faults on a whole stack; SEED=… replays a run
-	$(BIN)/python -m tests.chaos --seconds 300 $(if $(SEED),--seed $(SEED))
+chaos: $(INSTALLED) ## five minutes of faults on a whole stack; SEED=… replays a run, POSTGRES=1 leaves SQLite
+	$(BIN)/python -m tests.chaos --seconds 300 $(if $(SEED),--seed $(SEED)) $(if $(POSTGRES),--postgres)
 
 soak: $(INSTALLED) ## the same for half an hour
-	$(BIN)/python -m tests.chaos --seconds 1800 $(if $(SEED),--seed $(SEED))
+	$(BIN)/python -m tests.chaos --seconds 1800 $(if $(SEED),--seed $(SEED)) $(if $(POSTGRES),--postgres)
 
 check: $(INSTALLED) ## format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check

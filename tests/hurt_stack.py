@@ -8,11 +8,12 @@ from base.settings import Settings
 from rowmill.stack import Stack
 
 
-def hurt_stack(data_dir: Path, database_url: str, max_attempts: int) -> Stack:
+def hurt_stack(data_dir: Path, database_url: str, max_attempts: int, redis_url: str = "") -> Stack:
     """A stack without Flower; ``max_attempts`` has to be more than the faults that it will meet."""
     settings = Settings(
         data_dir=data_dir,
         database_url=database_url,
+        redis_url=redis_url,
         port=0,
         flower_port=0,
         lease_seconds=2,

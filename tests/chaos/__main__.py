@@ -9,7 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.chaos.run import run
+from tests.chaos.run import Plan, run
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 MODELS = ("wine", "digits")
@@ -20,15 +20,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seconds", type=float, default=300)
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
-    parser.add_argument("--pause", type=float, default=1.5, help="seconds between two faults, on average")
-    parser.add_argument("--database-url", default="", help="default: SQLite")
+    parser.add_argument("--pause", type=float, default=1.8, help="seconds between two faults, on average")
+    parser.add_argument("--postgres", action="store_true", help="on a Postgres of its own instead of SQLite")
     given = parser.parse_args()
     print(f"seed {given.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="trained-") as trained:
         for name in MODELS:
             script = EXAMPLES / f"train_{name}.py"
             subprocess.run([sys.executable, script, trained], check=True, stdout=subprocess.DEVNULL)
-        report = run(Path(trained), given.seconds, given.seed, given.pause, given.database_url)
+        report = run(Path(trained), Plan(given.seconds, given.seed, given.pause, given.postgres))
     print(report)
     sys.exit(1 if report.violations else 0)
 

@@ -1,137 +1,207 @@
-"""One run of chaos: a stack, users, a nemesis, and the checker that judges what is left."""
+"""One run of chaos: a stack, its users, who strikes it, and the checker that judges what is left."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import tempfile
 import time
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 
-import httpx
-import pyarrow as pa
-import pyarrow.parquet as pq
-from sqlalchemy import case, func, select
-
 from base.database import Database
-from base.database.tables import attempts, chunks, jobs
 from base.settings import Settings
 from models.adding import NewVersion
 from models.manifest import ImageSpec
 from models.registry import Registry
-from rowmill.stack import Stack
+from rowmill.stack.record import load_record
+from tests.chaos import checker
+from tests.chaos.checker import Effort
+from tests.chaos.clocks import Clocks
+from tests.chaos.files import kinds, question
 from tests.chaos.nemesis import Nemesis
-from tests.chaos.workload import Follower, History, Sent, User, kinds, right
+from tests.chaos.postgres_server import PostgresServer
+from tests.chaos.redis_server import RedisServer
+from tests.chaos.small_disk import SmallDisk
+from tests.chaos.users import Caller, Follower, History, User, Visitor
+from tests.chaos.victim import Surroundings
 from tests.hurt_stack import hurt_stack
 from tests.waiting import wait_until
 
 USERS = 2
-# After the last fault: long enough for leases, pauses after failures, and all that waits.
-CALM_SECONDS = 180
+NEMESES = 2
+MAX_ATTEMPTS = 100
+# After the last fault: long enough for leases, pauses after failures, deaf connections, and all that waits.
+CALM_SECONDS = 240
+MOST_SHOWN = 50
 
 
 @dataclass(frozen=True)
+class Plan:
+    """What a run is to do. ``pause_seconds`` is that of each nemesis between two faults, on average."""
+
+    seconds: float
+    seed: int
+    pause_seconds: float
+    postgres: bool = False
+
+
+@dataclass
 class Report:
     """What a run did, and every promise that it saw broken."""
 
-    seed: int
-    seconds: float
-    faults: Counter[str]
-    jobs: int
-    rows: int
-    refused: int
-    violations: list[str]
+    plan: Plan
+    faults: Counter[str] = field(default_factory=Counter)
+    missed: int = 0
+    history: History = field(default_factory=History)
+    hurt: int = 0
+    effort: Effort = field(default_factory=lambda: Effort(0, 0, 0))
+    calm_seconds: float = 0.0
+    kept: Path | None = None
+    violations: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
+        ends = Counter(job.status for job in self.history.jobs)
+        rows = sum(len(job.kind.expected) for job in self.history.jobs)
+        database = "Postgres" if self.plan.postgres else "SQLite"
         lines = [
-            f"seed {self.seed}: {self.faults.total()} faults of {len(self.faults)} kinds",
-            f"in {self.seconds:.0f} s, the calm at the end included",
-            f"{self.jobs} jobs accepted, {self.rows:,} rows; {self.refused} requests had to be sent again",
-            *(f"  {count:4} {name}" for name, count in sorted(self.faults.items())),
+            f"seed {self.plan.seed}, {database}, {self.plan.seconds:.0f} s: "
+            f"{self.faults.total()} faults of {len(self.faults)} kinds",
+            *(f"  {count:5} {name}" for name, count in sorted(self.faults.items())),
+            f"{self.missed} more found nothing to strike",
+            f"{len(self.history.jobs)} jobs of {rows:,} rows were accepted: "
+            + ", ".join(f"{count} {status}" for status, count in sorted(ends.items())),
+            f"{self.hurt} jobs had bytes changed; {self.history.refused} requests had to be sent again",
+            f"{self.history.predictions} predictions answered, {self.history.predictions_later} put off",
+            f"{self.effort.chunks} chunks, {self.effort.retried} of them tried again, "
+            f"{self.effort.lost} tries led to nothing",
+            f"the last job ended {self.calm_seconds:.1f} s after the last fault",
             f"{len(self.violations)} promises broken",
-            *(f"  {violation}" for violation in self.violations[:50]),
+            *(f"  {violation}" for violation in self.violations[:MOST_SHOWN]),
         ]
+        if self.kept:
+            lines.append(f"logs and database are kept in {self.kept}")
         return "\n".join(lines)
 
 
-def run(trained: Path, seconds: float, seed: int, pause_seconds: float, database_url: str = "") -> Report:
-    """Hurt a stack for ``seconds``, let it calm down, and judge it."""
-    with (
-        tempfile.TemporaryDirectory(prefix="chaos-") as folder,
-        hurt_stack(Path(folder), database_url, max_attempts=100) as stack,
-    ):
-        _add_models(stack.settings, trained)
-        return _hurt(stack, trained, seconds, seed, pause_seconds)
+def run(trained: Path, plan: Plan) -> Report:
+    """Hurt a stack for as long as the plan says, let it calm down, and judge it."""
+    report = Report(plan)
+    with _surroundings(trained, plan) as around:
+        nemeses = _hurt(around, trained, report)
+        report.violations += _judge(around, report)
+        settings = around.stack.settings
+        record = load_record(settings.data_dir / "run" / "stack.json")
+        around.stack.stop()
+        report.violations += checker.judge_processes(record.stack_id if record else "")
+        report.violations += checker.judge_files(settings)
+        if report.violations:
+            report.kept = _keep(around, report, nemeses)
+    return report
 
 
-def _add_models(settings: Settings, trained: Path) -> None:
-    database = Database(settings.database_url)
+@contextmanager
+def _surroundings(trained: Path, plan: Plan) -> Iterator[Surroundings]:
+    """A stack with all that it stands on, which is gone at the end."""
+    with ExitStack() as stays:
+        base = Path(stays.enter_context(tempfile.TemporaryDirectory(prefix="chaos-")))
+        (data := base / "data").mkdir()
+        disk = SmallDisk(data)
+        stays.callback(disk.close)
+        redis = RedisServer(base / "redis")
+        stays.callback(redis.close)
+        postgres = PostgresServer(base / "postgres") if plan.postgres else None
+        if postgres:
+            stays.callback(postgres.close)
+        clocks = Clocks(base / "clocks")
+        stays.enter_context(_environment(clocks.environment))
+        stack = hurt_stack(data, postgres.url if postgres else "", MAX_ATTEMPTS, redis.url)
+        stays.enter_context(stack)
+        database = Database(stack.settings.database_url)
+        stays.callback(database.dispose)
+        _add_models(database, stack.settings, trained)
+        yield Surroundings(stack, redis, postgres, disk, clocks, database)
+
+
+@contextmanager
+def _environment(values: dict[str, str]) -> Iterator[None]:
+    """What the stack hands on to its programs."""
+    before = dict(os.environ)
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _add_models(database: Database, settings: Settings, trained: Path) -> None:
     registry = Registry(database, settings.data_dir / "models")
     sample = trained / "wine.sample.csv"
     registry.add(NewVersion(name="wine", file=trained / "wine.joblib", sample=sample, targets=("cultivar",)))
     digits = ImageSpec(width=8, height=8, mode="L", high=16)
     registry.add(NewVersion(name="digits", file=trained / "digits.joblib", image=digits))
-    database.dispose()
 
 
-def _hurt(stack: Stack, trained: Path, seconds: float, seed: int, pause_seconds: float) -> Report:
-    history, files, began = History(), kinds(trained), time.monotonic()
-    users = [User(stack.url, files, history, 1000 * seed + number) for number in range(USERS)]
-    follower, nemesis = Follower(stack.url, history), Nemesis(stack, seed, pause_seconds)
-    for thread in (*users, follower, nemesis):
+def _hurt(around: Surroundings, trained: Path, report: Report) -> list[Nemesis]:
+    """Let users and nemeses at the stack, and wait until every job has ended."""
+    url, plan, history = around.stack.url, report.plan, report.history
+    files = kinds(trained)
+    users = [User(url, history, files, 1000 * plan.seed + number) for number in range(USERS)]
+    watchers: list[Visitor] = [Follower(url, history), Caller(url, history, question(trained))]
+    pause = plan.pause_seconds * NEMESES
+    nemeses = [Nemesis(around, 1000 * plan.seed + number, pause) for number in range(NEMESES)]
+    for thread in (*users, *watchers, *nemeses):
         thread.start()
-    nemesis.join(seconds)
-    nemesis.stop()
+    around.over.wait(plan.seconds)
+    around.over.set()
+    for nemesis in nemeses:
+        nemesis.join()
+        report.faults += nemesis.struck
+        report.missed += nemesis.missed.total()
+        report.violations += nemesis.broken
+    last_fault = time.monotonic()
     for user in users:
         user.stop()
         user.join(CALM_SECONDS)
     try:
         wait_until(lambda: not history.open_jobs, "every job ends", CALM_SECONDS)
     except AssertionError as stuck:
-        history.violations.append(f"{stuck}: {[(job.id, job.status) for job in history.open_jobs]}")
-    follower.stop()
-    follower.join()
-    for job in history.jobs:
+        report.violations += [f"{stuck}: job {job.id} is {job.status}" for job in history.open_jobs]
+    for watcher in watchers:
+        watcher.stop()
+        watcher.join()
+    report.calm_seconds = max([0.0, *(job.ended_at - last_fault for job in history.jobs)])
+    report.hurt = len(around.hurt)
+    return nemeses
+
+
+def _judge(around: Surroundings, report: Report) -> list[str]:
+    """Everything that can be asked while the stack runs, in calm."""
+    wrong = list(report.history.violations)
+    for job in report.history.jobs:
         if job.done:
-            history.violations += _judge(stack, job)
-    history.violations += _judge_database(stack)
-    return Report(
-        seed=seed,
-        seconds=time.monotonic() - began,
-        faults=nemesis.struck,
-        jobs=len(history.jobs),
-        rows=sum(len(job.kind.expected) for job in history.jobs),
-        refused=history.refused,
-        violations=history.violations,
-    )
-
-
-def _judge(stack: Stack, job: Sent) -> list[str]:
-    """The job succeeded, and its result has each row once, in order, with the right value."""
-    if job.status != "succeeded":
-        error = httpx.get(f"{stack.url}/jobs/{job.id}", timeout=30).json()["error"]
-        return [f"job {job.id} ({job.kind.name}) {job.status}: {error}"]
-    answer = httpx.get(f"{stack.url}/jobs/{job.id}/result", timeout=60)
-    if answer.status_code != 200:
-        return [f"result of job {job.id}: {answer.status_code} {answer.text[:300]}"]
-    predictions = pq.read_table(pa.BufferReader(answer.content)).column("prediction").to_pylist()
-    return [] if right(job.kind, predictions) else [f"result of job {job.id} ({job.kind.name}) is wrong"]
-
-
-def _judge_database(stack: Stack) -> list[str]:
-    """One committed attempt for each chunk, counters that add up, and no job twice for one key."""
-    database = Database(stack.settings.database_url)
-    committed = func.sum(case((attempts.c.outcome == "done", 1), else_=0))
-    by_chunk = select(attempts.c.job_id, attempts.c.index, committed).group_by(
-        attempts.c.job_id, attempts.c.index
-    )
-    with database.reading() as connection:
-        wrong = [
-            f"chunk {row[:2]} has {row[2]} commits" for row in connection.execute(by_chunk) if row[2] != 1
-        ]
-        for job in connection.execute(select(jobs)):
-            rows = select(func.sum(chunks.c.rows)).where(chunks.c.job_id == job.id)
-            if (total := connection.execute(rows).scalar()) != job.rows_done:
-                wrong.append(f"job {job.id} counts {job.rows_done} rows, its chunks {total}")
-    database.dispose()
+            wrong += checker.judge_job(around.stack.url, job, around.hurt)
+    wrong += checker.judge_queue(around.redis)
+    wrong += checker.judge_database(around.database, MAX_ATTEMPTS)
+    report.effort = checker.effort(around.database)
     return wrong
+
+
+def _keep(around: Surroundings, report: Report, nemeses: list[Nemesis]) -> Path:
+    """Save what tells how it came about: logs, faults by time, the SQLite database, the jobs in question."""
+    kept = Path(tempfile.mkdtemp(prefix=f"rowmill-chaos-{report.plan.seed}-"))
+    data = around.stack.settings.data_dir
+    shutil.copytree(data / "logs", kept / "logs")
+    for path in data.glob("rowmill.db*"):
+        shutil.copy(path, kept)
+    faults = sorted(line for nemesis in nemeses for line in nemesis.log)
+    (kept / "faults.txt").write_text("\n".join(faults) + "\n")
+    named = [job.id for job in report.history.jobs if any(job.id in wrong for wrong in report.violations)]
+    lines = [line for job_id in named for line in (job_id, *checker.story(around.database, job_id))]
+    (kept / "jobs.txt").write_text("\n".join(lines) + "\n")
+    (kept / "report.txt").write_text("\n".join(report.violations) + "\n")
+    return kept

@@ -6,15 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.run import run
-
-SECONDS = 25
-SEED = 1
+from tests.chaos.run import Plan, run
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_half_a_minute_of_faults_breaks_no_promise(trained: Path) -> None:
-    report = run(trained, SECONDS, SEED, pause_seconds=1.0)
-    assert report.jobs > 0
+    report = run(trained, Plan(seconds=25, seed=1, pause_seconds=1.0))
+    assert report.history.jobs
+    assert report.history.predictions
     assert len(report.faults) >= 8, str(report)
     assert not report.violations, str(report)
