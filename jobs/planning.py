@@ -20,6 +20,7 @@ from base.formats import (
     with_length,
     write_index,
 )
+from jobs.errors import LostLease
 from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import steps
 from jobs.lifecycle.ending import input_folder
@@ -34,6 +35,7 @@ from jobs.workshop import Workshop
 from models.manifest import Manifest
 from models.signature import match_columns
 
+DECODED, MEMBERS = "decoded", "members"
 MAX_DECODED_CHUNK_BYTES = 64 << 20
 # More chunks than this cost more in bookkeeping than small chunks can win.
 MAX_CHUNKS = 20_000
@@ -55,7 +57,12 @@ def plan_job(workshop: Workshop, job_id: str) -> None:
         return steps.renew(workshop.database, claim, settings.lease_seconds)
 
     with handed_back(workshop, claim), Heartbeat(renew, settings.heartbeat_seconds) as heartbeat:
-        status = _plan(workshop, claim, heartbeat)
+        try:
+            status = _plan(workshop, claim, heartbeat)
+        except LostLease:
+            for kind in (DECODED, MEMBERS):  # nobody will name them
+                workshop.files.remove(_own_name(claim, kind, claim.attempt))
+            raise
     if status == JobStatus.FINISHING:
         send_step(workshop.database, workshop.broker, FINISH, job_id)
     elif status == JobStatus.SCORING:
@@ -98,7 +105,7 @@ def _cut_archive(
             if shape.needs_decoding:  # the job fails now; nobody will read the decoded copy
                 path.unlink()
             raise
-        index = files.keep(draft, _own_name(workshop, claim, "members"))
+        index = files.keep(draft, _new_name(workshop, claim, MEMBERS))
     counted = replace(shape, rows=found.rows, bytes_per_row=max(found.bytes / found.rows, 1.0))
     rows = _rows_per_chunk(workshop, claim.job, counted, path)
     spans = list(plan_members(files.path(index), rows, workshop.settings.max_chunk_bytes))
@@ -142,15 +149,18 @@ def _decode(workshop: Workshop, claim: StepClaim, shape: InputShape, heartbeat: 
             sink: Any = _Checked(out, heartbeat)
             limit = workshop.settings.max_decoded_bytes
             decode(files.path(claim.input.file), sink, shape, max_decoded_bytes=limit)
-        return files.keep(draft, _own_name(workshop, claim, "decoded"))
+        return files.keep(draft, _new_name(workshop, claim, DECODED))
 
 
-def _own_name(workshop: Workshop, claim: StepClaim, kind: str) -> str:
+def _new_name(workshop: Workshop, claim: StepClaim, kind: str) -> str:
     """A name for a file of this attempt; those of earlier ones go: whoever made them cannot plan any more."""
-    name = f"{input_folder(claim.input.id)}/{kind}-{claim.job.id}-"
     for earlier in range(1, claim.attempt):
-        workshop.files.remove(f"{name}{earlier}")
-    return f"{name}{claim.attempt}"
+        workshop.files.remove(_own_name(claim, kind, earlier))
+    return _own_name(claim, kind, claim.attempt)
+
+
+def _own_name(claim: StepClaim, kind: str, attempt: int) -> str:
+    return f"{input_folder(claim.input.id)}/{kind}-{claim.job.id}-{attempt}"
 
 
 def _texts_at(manifest: Manifest, shape: InputShape) -> int | None:
