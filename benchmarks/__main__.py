@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks import memory, small, speed
+from benchmarks import fairness, memory, small, speed
 from benchmarks.contestants import (
     Task,
     image_loop,
@@ -31,7 +31,7 @@ def main() -> None:
     machine = facts()
     print("\n".join(f"- {name}: {value}" for name, value in machine.items()), end="\n\n")
     found: dict[str, Any] = {"machine": machine, "command": " ".join(sys.argv[1:])}
-    if {"speed", "small", "images"} & set(plan.parts):
+    if {"speed", "small", "fairness", "images"} & set(plan.parts):
         found |= _on_one_stack(plan)
     if "memory" in plan.parts:
         found["memory"] = [vars(peaks) for peaks in memory.measure(plan)]
@@ -43,7 +43,7 @@ def _on_one_stack(plan: Plan) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with ExitStack() as open_things:
         served = None
-        if "rowmill" in plan.contestants or {"small", "images"} & set(plan.parts):
+        if "rowmill" in plan.contestants or {"small", "fairness", "images"} & set(plan.parts):
             images = plan.warm_up_images if "images" in plan.parts else 0
             served = open_things.enter_context(serving(plan.folder, plan.warm_up_rows, images))
             found["idle_cpu_share"] = idle_cpu_share(served, IDLE_SECONDS)
@@ -52,6 +52,8 @@ def _on_one_stack(plan: Plan) -> dict[str, Any]:
             found["speed"] = _speed(plan, served)
         if served and "small" in plan.parts:
             found["small"] = small.measure(served, plan)
+        if served and "fairness" in plan.parts:
+            found["fairness"] = fairness.measure(served, plan)
         if served and "images" in plan.parts:
             found["images"] = _images(plan, served)
     return found

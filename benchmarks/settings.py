@@ -11,7 +11,7 @@ from benchmarks.fitting import MODELS
 
 FORMATS = ("csv", "parquet")
 CONTESTANTS = ("pandas", "limit", "rowmill")
-PARTS = ("speed", "small", "images", "memory")
+PARTS = ("speed", "small", "fairness", "images", "memory")
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class Plan:
     memory_rows: tuple[int, ...]
     images: Mapping[str, int]
     memory_images: tuple[int, ...]
+    huge_rows: int
     warm_up_rows: int = 10_000
     warm_up_images: int = 200
 
@@ -67,6 +68,7 @@ def parse(arguments: Sequence[str]) -> Plan:
         memory_rows=(200_000, 1_000_000) if given.quick else (2_000_000, 10_000_000),
         images={"icons": 5_000, "photos": 500} if given.quick else {"icons": 50_000, "photos": 5_000},
         memory_images=(200, 5_000) if given.quick else (1_000, 50_000),
+        huge_rows=2_000_000 if given.quick else 10_000_000,
     )
 
 

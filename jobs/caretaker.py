@@ -220,7 +220,7 @@ def _lost_too_often(what: str, attempts: int, advice: str) -> dict[str, Any]:
 
 
 def send_due(stores: Stores) -> None:
-    """Send what is not sent: steps that wait, and chunks that fit into their job's window."""
+    """Send what is not sent: steps that wait, and chunks that fit into the window."""
     database, broker = stores.database, stores.broker
     with database.writing() as connection:
         now = database.now(connection)
@@ -234,14 +234,11 @@ def send_due(stores: Stores) -> None:
             update(jobs).where(waiting).values(sent_at=now).returning(jobs.c.id, jobs.c.status)
         )
         steps = [(row.id, STEPS[JobStatus(row.status)]) for row in due]
-        scoring = list(
-            connection.execute(select(jobs.c.id).where(jobs.c.status == JobStatus.SCORING)).scalars()
-        )
     for job_id, task in steps:
         send_step(database, broker, task, job_id)
-    window = window_size(count_live_workers(database, 3 * stores.settings.heartbeat_seconds))
-    for job_id in scoring:
-        open_window(database, broker, job_id, window)
+    open_window(
+        database, broker, window_size(count_live_workers(database, 3 * stores.settings.heartbeat_seconds))
+    )
 
 
 def expire_jobs(stores: Stores) -> None:

@@ -67,7 +67,7 @@ def plan_job(workshop: Workshop, job_id: str) -> None:
         send_step(workshop.database, workshop.broker, FINISH, job_id)
     elif status == JobStatus.SCORING:
         live = count_live_workers(workshop.database, 3 * settings.heartbeat_seconds)
-        open_window(workshop.database, workshop.broker, job_id, window_size(live))
+        open_window(workshop.database, workshop.broker, window_size(live))
 
 
 def _plan(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> JobStatus:

@@ -15,7 +15,7 @@ from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import chunks
 from jobs.lifecycle.chunks import PREVIEW_ERRORS, Committed, ScoredChunk
 from jobs.lifecycle.ending import job_folder
-from jobs.lifecycle.window import FINISH, send_chunks, send_step, window_size
+from jobs.lifecycle.window import FINISH, open_window, send_chunks, send_step, window_size
 from jobs.quarantine import CRASHES_BEFORE, score_in_quarantine
 from jobs.reading import count_live_workers
 from jobs.records import Claim, Job
@@ -37,8 +37,16 @@ def run_chunk(workshop: Workshop, job_id: str, index: int) -> None:
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
     )
-    if held is None:
-        return
+    committed = False
+    try:
+        committed = held is not None and _attempt(workshop, held)
+    finally:
+        if not committed:  # its place in the window is free, and no commit filled it
+            open_window(workshop.database, workshop.broker, _window(workshop))
+
+
+def _attempt(workshop: Workshop, held: Claim) -> bool:
+    settings = workshop.settings
     done: Committed | None = None  # stays so if the lease is lost
     with (
         handed_back(workshop, held),
@@ -53,21 +61,24 @@ def run_chunk(workshop: Workshop, job_id: str, index: int) -> None:
         done = _commit(workshop, held, scored, lines)
     if done is not None:
         _go_on(workshop, held.job, done)
+    return done is not None
 
 
 def _go_on(workshop: Workshop, job: Job, done: Committed) -> None:
     """Send what comes next. A job of one chunk is finished at once, sooner than a message would be read."""
-    if not done.finishing:
-        send_chunks(workshop.database, workshop.broker, job.id, done.send_next)
-    elif job.chunks_total == 1:
+    send_chunks(workshop.database, workshop.broker, done.send_next)
+    if done.finishing and job.chunks_total == 1:
         finish_job(workshop, job.id)
-    else:
+    elif done.finishing:
         send_step(workshop.database, workshop.broker, FINISH, job.id)
+
+
+def _window(workshop: Workshop) -> int:
+    return window_size(count_live_workers(workshop.database, 3 * workshop.settings.heartbeat_seconds))
 
 
 def _commit(workshop: Workshop, held: Claim, scored: Scored, lines: int | None) -> Committed:
     part = _write(workshop, held, scored)
-    live = count_live_workers(workshop.database, 3 * workshop.settings.heartbeat_seconds)
     outcome = ScoredChunk(
         rows=len(scored.table),
         lines=lines,
@@ -77,7 +88,7 @@ def _commit(workshop: Workshop, held: Claim, scored: Scored, lines: int | None) 
         preview=[asdict(problem) for problem in scored.problems[:PREVIEW_ERRORS]],
     )
     try:
-        return chunks.commit(workshop.database, held, outcome, window_size(live))
+        return chunks.commit(workshop.database, held, outcome, _window(workshop))
     except LostLease:
         for name in (part["file"], part["errors_file"]):
             if name:

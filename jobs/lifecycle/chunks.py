@@ -16,10 +16,10 @@ from jobs.lifecycle.guards import (
     holder_is_dead,
     lease_is_over,
     move_job,
-    step_opened,
+    opened,
     why_lost,
 )
-from jobs.lifecycle.window import take_window
+from jobs.lifecycle.window import Turn, take_window
 from jobs.options import allowed_failures
 from jobs.records import Chunk, Claim, Input, Job
 from jobs.states import ChunkStatus, JobStatus
@@ -43,9 +43,9 @@ class ScoredChunk:
 
 @dataclass(frozen=True)
 class Committed:
-    """What follows from a commit: chunks to send next, or the job's next step."""
+    """What follows from a commit: chunks of any job to send, and whether this job is to be finished."""
 
-    send_next: list[int]
+    send_next: list[Turn]
     finishing: bool
 
 
@@ -151,11 +151,10 @@ def commit(database: Database, held: Claim, scored: ScoredChunk, window: int) ->
         # also after a chunk without errors: a share can be judged only when the last one gives the total
         if job.rows_failed and (error := too_many_errors(job, preview, last)):
             fail_job(connection, job.id, now, error)
-            return Committed([], finishing=False)
+            last = False
         if last:
             _open_finishing(connection, job, now)
-            return Committed([], finishing=True)
-        return Committed(take_window(connection, job.id, window, now), finishing=False)
+        return Committed(take_window(connection, window, now), finishing=last)
 
 
 def _raise_counters(connection: Connection, held: Claim, scored: ScoredChunk) -> Row[Any]:
@@ -213,7 +212,7 @@ def too_many_errors(job: Row[Any], preview: list[dict[str, Any]], last: bool) ->
 
 
 def _open_finishing(connection: Connection, job: Row[Any], now: float) -> None:
-    values = {"rows_total": job.rows_done, **step_opened(now)}
+    values = {"rows_total": job.rows_done, **opened(JobStatus.FINISHING, now)}
     move_job(connection, job.id, JobStatus.FINISHING, values)
 
 

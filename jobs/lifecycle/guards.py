@@ -54,14 +54,17 @@ def move_job(
     return connection.execute(changed).rowcount == 1
 
 
-def step_opened(now: float) -> dict[str, Any]:
-    """Values that open a job's next step to everybody, its message being about to go out."""
+def opened(target: JobStatus, now: float) -> dict[str, Any]:
+    """Values that open what comes next of a job to everybody.
+
+    The message of a step is about to go out. Of a job to be scored no chunk was sent yet: it comes first.
+    """
     return {
         "step_attempt": 0,
         "step_excused": 0,
         "step_lease_until": None,
         "step_not_before": None,
-        "sent_at": now,
+        "sent_at": None if target == JobStatus.SCORING else now,
     }
 
 

@@ -11,7 +11,7 @@ from base.database import Database
 from base.database.tables import chunks, jobs
 from jobs.errors import LostLease
 from jobs.lifecycle.chunks import too_many_errors
-from jobs.lifecycle.guards import fail_job, move_job, step_opened
+from jobs.lifecycle.guards import fail_job, move_job, opened
 from jobs.lifecycle.steps import INSERT_BATCH
 from jobs.records import Chunk, StepClaim
 from jobs.states import ChunkStatus, JobStatus
@@ -34,6 +34,7 @@ def planned_again(database: Database, claim: StepClaim, reused: Reused) -> JobSt
     done = [chunk for chunk in reused.chunks if chunk.status == ChunkStatus.DONE]
     last = len(done) == len(reused.chunks)
     rows_done = sum(chunk.rows or 0 for chunk in done)
+    target = JobStatus.FINISHING if last else JobStatus.SCORING
     with database.writing() as connection:
         now = database.now(connection)
         connection.execute(delete(chunks).where(chunks.c.job_id == claim.job.id))
@@ -47,11 +48,10 @@ def planned_again(database: Database, claim: StepClaim, reused: Reused) -> JobSt
             "error_counts": reused.error_counts,
             "errors_preview": reused.errors_preview,
             "started_at": now,
-            **step_opened(now),
+            **opened(target, now),
         }
         if last:
             values["rows_total"] = rows_done
-        target = JobStatus.FINISHING if last else JobStatus.SCORING
         if not move_job(connection, claim.job.id, target, values, jobs.c.step_attempt == claim.attempt):
             raise LostLease
         job = connection.execute(select(jobs).where(jobs.c.id == claim.job.id)).one()

@@ -13,7 +13,7 @@ from base.database import Database
 from base.database.tables import chunks, inputs, jobs
 from base.formats import Span
 from jobs.errors import LostLease
-from jobs.lifecycle.guards import fail_job, holder_is_dead, lease_is_over, move_job, step_opened
+from jobs.lifecycle.guards import fail_job, holder_is_dead, lease_is_over, move_job, opened
 from jobs.records import Input, Job, StepClaim
 from jobs.states import ChunkStatus, JobStatus
 
@@ -129,7 +129,7 @@ def planned(database: Database, claim: StepClaim, spans: Iterable[Span], prepare
         connection.execute(delete(chunks).where(chunks.c.job_id == claim.job.id))
         total = _insert_chunks(connection, claim.job.id, spans)
         target = JobStatus.SCORING if total else JobStatus.FINISHING
-        values: dict[str, Any] = {"chunks_total": total, "started_at": now, **step_opened(now)}
+        values: dict[str, Any] = {"chunks_total": total, "started_at": now, **opened(target, now)}
         if not total or prepared.rows is not None:
             values["rows_total"] = prepared.rows or 0
         if prepared.notes:

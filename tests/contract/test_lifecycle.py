@@ -154,8 +154,8 @@ def test_chunks_that_wait_for_room_keep_their_places_in_the_window(database: Dat
         assert claim is not None
         chunks.release(database, claim, {"code": "", "message": ""}, clock.now + 60, chunks.NO_ROOM)
     with database.writing() as connection:
-        assert take_window(connection, job.id, 4, clock.now) == []
-        assert take_window(connection, job.id, 4, clock.now + 60) == [0, 1, 2, 3]
+        assert take_window(connection, 4, clock.now) == []
+        assert take_window(connection, 4, clock.now + 60) == [(job.id, index) for index in range(4)]
 
 
 def test_a_committed_chunk_is_never_claimed_again(database: Database, clock: Clock) -> None:

@@ -261,7 +261,7 @@ class LifecycleMachine(RuleBasedStateMachine):
         if steps.planned(self.database, claim, spans, steps.Prepared()) == JobStatus.FINISHING:
             send_step(self.database, self.broker, FINISH, claim.job.id)
         else:
-            open_window(self.database, self.broker, claim.job.id, WINDOW)
+            open_window(self.database, self.broker, WINDOW)
 
     def _commit(self, claim: Claim) -> None:
         part = {"file": f"{claim.chunk.index}-{claim.attempt}", "bytes": 1, "sha256": "0" * 64}
@@ -274,10 +274,9 @@ class LifecycleMachine(RuleBasedStateMachine):
             preview=[],
         )
         done = chunk_moves.commit(self.database, claim, scored, WINDOW)
+        send_chunks(self.database, self.broker, done.send_next)
         if done.finishing:
             send_step(self.database, self.broker, FINISH, claim.job.id)
-        else:
-            send_chunks(self.database, self.broker, claim.job.id, done.send_next)
 
     def _look(self) -> dict[str, Seen]:
         found = {}
