@@ -8,7 +8,8 @@ import structlog
 from apiflask import APIFlask
 from apiflask.exceptions import HTTPError
 from flask import Response, g, json, request
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 
 from api import protocol_errors
@@ -62,7 +63,8 @@ def register(app: APIFlask) -> None:
     """Answer every exception of the app with problem+json."""
     for kind in (Problem, InputRefused, ModelError):
         app.register_error_handler(kind, _refusal)
-    app.register_error_handler(OperationalError, _database_down)
+    for missing in (OperationalError, InterfaceError, PoolTimeout):
+        app.register_error_handler(missing, _database_down)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(HTTPError, _http)
     app.register_error_handler(Exception, _bug)
@@ -119,8 +121,8 @@ def _http(error: HTTPException | HTTPError) -> Response:
     return answer
 
 
-def _database_down(error: OperationalError) -> Response:
-    log.error("database not reached", reason=str(error.orig))
+def _database_down(error: OperationalError | InterfaceError | PoolTimeout) -> Response:
+    log.error("database not reached", reason=str(getattr(error, "orig", error)))
     return problem(503, "database_down", "The database cannot be reached. Nothing was accepted; try again.")
 
 

@@ -14,6 +14,8 @@ import redis
 import structlog
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 MESSAGE_VERSION = 1
 SEND_TIMEOUT_SECONDS = 1.0
@@ -40,7 +42,9 @@ class Broker:
             task_send_sent_event=True,
             broker_pool_limit=8,
         )
-        self._redis = redis.Redis.from_url(plain_redis_url(url), **options)
+        # redis-py's own way tries four times, which takes many seconds when Redis is frozen
+        once = Retry(NoBackoff(), 0)
+        self._redis = redis.Redis.from_url(plain_redis_url(url), retry=once, **options)
         self._closed_until = 0.0
 
     def send(self, task: str, job_id: str, chunk: int | None = None) -> bool:

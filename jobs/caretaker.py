@@ -20,7 +20,7 @@ from jobs.lifecycle.ending import expire
 from jobs.lifecycle.guards import fail_job, holder_is_dead, lease_is_over
 from jobs.lifecycle.window import FINISH, PLAN, open_window, send_step, window_size
 from jobs.orphans import remove_orphans
-from jobs.reading import count_live_workers
+from jobs.reading import count_live_workers, last_tick
 from jobs.records import Chunk, Job
 from jobs.states import FINAL, ChunkStatus, JobStatus
 from jobs.stores import Stores
@@ -30,6 +30,10 @@ log = structlog.get_logger()
 STEPS = {JobStatus.QUEUED: PLAN, JobStatus.PLANNING: PLAN, JobStatus.FINISHING: FINISH}
 # A younger chunk that was claimed this long ago has certainly overtaken one that is still waiting.
 OVERTAKEN_SECONDS = 2.0
+# A caretaker writes its number into the database, and within this time into Redis.
+BETWEEN_WRITES_SECONDS = 1.0
+# After this many intervals without a tick of anybody, workers tick in the caretaker's place.
+SILENT_INTERVALS = 2
 ORPHAN_SWEEP_SECONDS = 3600.0
 MEMORY_SECONDS = 24 * 3600.0
 
@@ -60,12 +64,26 @@ class Caretaker:
             self._swept_at = time.monotonic()
             remove_orphans(stores)
 
+    def stand_in(self) -> bool:
+        """Tick if no caretaker did for a while: it is dead, or frozen, which no supervisor sees."""
+        silent = last_tick(self.stores.database)
+        if silent is not None and silent <= SILENT_INTERVALS * self.stores.settings.caretaker_seconds:
+            return False
+        log.warning("no caretaker is at work, standing in", silent_seconds=silent)
+        self.tick()
+        return True
+
     def _recover_messages(self) -> None:
         broker, database = self.stores.broker, self.stores.database
         remembered = broker.read_tick()
         with database.writing() as connection:
             now = database.now(connection)
-            recorded = connection.execute(select(ticks.c.number)).scalar()
+            recorded, ticked_at = connection.execute(select(ticks.c.number, ticks.c.ticked_at)).first() or (
+                None,
+                0,
+            )
+            if remembered != recorded and 0 <= now - ticked_at < BETWEEN_WRITES_SECONDS:
+                return  # another caretaker is between its two writes, or died there: the next look will tell
             if remembered is None or remembered != recorded:
                 # Redis was wiped, replaced or restored from an old copy: every message may be gone
                 count = forget_sent(connection, before=now)

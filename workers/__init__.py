@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from celery import Celery
 
-app = Celery("workers")
+from workers.connection import ReturningAMQP
+
+app = Celery("workers", amqp=ReturningAMQP)
 app.config_from_object("celeryconfig")
 
 __all__ = ["app"]

@@ -12,6 +12,7 @@ from base import logs
 from base.memory import limit_memory
 from base.processes import this_process
 from base.settings import Settings
+from jobs.caretaker import Caretaker
 from jobs.lifecycle.presence import gone, seen
 from jobs.workshop import Workshop
 from workers.memory import keep_freed_memory
@@ -39,7 +40,8 @@ def _open(**_kwargs: object) -> None:
     limit_memory(settings.max_process_bytes)
     shop = Workshop.open(settings, worker=this_process())
     _current[:] = [shop]
-    threading.Thread(target=_stay_seen, args=(shop,), name="presence", daemon=True).start()
+    for name, duty in (("presence", _stay_seen), ("deputy", _stand_in)):
+        threading.Thread(target=duty, args=(shop,), name=name, daemon=True).start()
 
 
 @signals.worker_process_shutdown.connect
@@ -61,3 +63,13 @@ def _stay_seen(shop: Workshop) -> None:
         except SQLAlchemyError as error:
             log.warning("sign of life not written", reason=str(error))
         pause.wait(shop.settings.heartbeat_seconds)
+
+
+def _stand_in(shop: Workshop) -> None:
+    """Do the caretaker's work for as long as nobody else does it."""
+    caretaker, pause = Caretaker(shop), threading.Event()
+    while not pause.wait(shop.settings.caretaker_seconds):
+        try:
+            caretaker.stand_in()
+        except (SQLAlchemyError, OSError) as error:
+            log.warning("could not stand in for the caretaker", reason=str(error))

@@ -18,9 +18,17 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 
+from base.database.bounded import (
+    CONNECT_TIMEOUT_SECONDS,
+    BoundedConnection,
+    PatientConnection,
+    server_options,
+)
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 BUSY_TIMEOUT_SECONDS = 15
-CONNECT_TIMEOUT_SECONDS = 5
+# All connections of this process are in use: whoever asks is told so rather than kept.
+POOL_TIMEOUT_SECONDS = 10
 # Releases before this one can corrupt a WAL database that several processes write (sqlite.org/wal.html).
 WAL_SAFE_SINCE = (3, 51, 3)
 
@@ -47,7 +55,7 @@ class Database:
 
         Keep it short, and keep file and network work out of it: on SQLite it holds the only write lock.
         """
-        with self._engine.connect().execution_options(rowmill_writer=True) as connection, connection.begin():
+        with _writing(self._engine) as connection:
             yield connection
 
     def now(self, connection: Connection) -> float:
@@ -62,17 +70,29 @@ class Database:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.writing() as connection:
+        engine = self._engine if self.is_sqlite else _server_engine(self.url, PatientConnection)
+        with _writing(engine) as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+        if engine is not self._engine:
+            engine.dispose()
 
     def dispose(self) -> None:
         """Close pooled connections."""
         self._engine.dispose()
 
 
+@contextmanager
+def _writing(engine: Engine) -> Iterator[Connection]:
+    with engine.connect().execution_options(rowmill_writer=True) as connection, connection.begin():
+        yield connection
+
+
 def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(url, pool_size=8, max_overflow=20, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    connecting = {"timeout": BUSY_TIMEOUT_SECONDS}
+    engine = create_engine(
+        url, pool_size=8, max_overflow=20, pool_timeout=POOL_TIMEOUT_SECONDS, connect_args=connecting
+    )
     wal = sqlite3.sqlite_version_info >= WAL_SAFE_SINCE
 
     @event.listens_for(engine, "connect")
@@ -91,11 +111,18 @@ def _sqlite_engine(url: str) -> Engine:
     return engine
 
 
-def _server_engine(url: str) -> Engine:
-    return create_engine(
+def _server_engine(url: str, kind: type[BoundedConnection] = BoundedConnection) -> Engine:
+    engine = create_engine(
         url,
         pool_pre_ping=True,
         pool_size=5,
         max_overflow=20,
-        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS},
+        pool_timeout=POOL_TIMEOUT_SECONDS,
+        connect_args={"connect_timeout": CONNECT_TIMEOUT_SECONDS, "options": server_options(kind)},
     )
+
+    @event.listens_for(engine, "do_connect")
+    def _connect(_dialect: Any, _record: Any, arguments: Any, options: Any) -> BoundedConnection:
+        return kind.connect(*arguments, **options)
+
+    return engine

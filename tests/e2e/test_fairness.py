@@ -1,4 +1,4 @@
-"""Ten large jobs and a small one on the running stack: they share, the small one passes, Redis holds little."""
+"""Ten large jobs and a small one on the running stack: they share, it passes, and Redis holds little."""
 
 from __future__ import annotations
 
