@@ -34,6 +34,7 @@ OVERTAKEN_SECONDS = 2.0
 BETWEEN_WRITES_SECONDS = 1.0
 # After this many intervals without a tick of anybody, workers tick in the caretaker's place.
 SILENT_INTERVALS = 2
+LEAST_SILENT_SECONDS = 5.0
 ORPHAN_SWEEP_SECONDS = 3600.0
 MEMORY_SECONDS = 24 * 3600.0
 
@@ -67,7 +68,8 @@ class Caretaker:
     def stand_in(self) -> bool:
         """Tick if no caretaker did for a while: it is dead, or frozen, which no supervisor sees."""
         silent = last_tick(self.stores.database)
-        if silent is not None and silent <= SILENT_INTERVALS * self.stores.settings.caretaker_seconds:
+        patience = max(SILENT_INTERVALS * self.stores.settings.caretaker_seconds, LEAST_SILENT_SECONDS)
+        if silent is not None and silent <= patience:
             return False
         log.warning("no caretaker is at work, standing in", silent_seconds=silent)
         self.tick()
