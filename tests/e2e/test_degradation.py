@@ -1,12 +1,10 @@
-"""Redis frozen, dead, or refusing: users are answered, and their jobs run by themselves once it is back."""
+"""Redis frozen, or refusing: users are answered, and their jobs run by themselves once it is back."""
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
@@ -18,7 +16,6 @@ from base.broker import plain_redis_url
 from rowmill.stack import Stack
 from tests.e2e.conftest import Example
 from tests.e2e.serving import score, wait
-from tests.waiting import wait_until
 
 THREADS = 8
 REQUESTS = 200
@@ -49,28 +46,7 @@ def refusing(stack: Stack) -> Iterator[None]:
         client.close()
 
 
-@contextmanager
-def dead(stack: Stack) -> Iterator[None]:
-    """Killed again whenever the stack has started it again."""
-
-    over: list[bool] = []
-
-    def strike() -> bool:
-        with suppress(KeyError, ProcessLookupError):
-            os.kill(stack.pids["redis"], signal.SIGKILL)
-        return bool(over)
-
-    strike()
-    with ThreadPoolExecutor(1) as killer:
-        killing = killer.submit(lambda: wait_until(strike, "the test ends", 200))
-        try:
-            yield
-        finally:
-            over.append(True)
-            killing.result()
-
-
-@pytest.mark.parametrize("away", [frozen, refusing, dead])
+@pytest.mark.parametrize("away", [frozen, refusing])
 def test_without_redis_users_are_answered_and_jobs_wait(
     stack: Stack, examples: dict[str, Example], away: Callable[[Stack], Any]
 ) -> None:
