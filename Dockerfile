@@ -21,7 +21,8 @@ COPY --from=build /opt/rowmill /opt/rowmill
 ENV PATH=/opt/rowmill/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1 \
-    ROWMILL_DATA_DIR=/data
+    ROWMILL_DATA_DIR=/data \
+    ROWMILL_HOST=0.0.0.0
 USER rowmill
 # not the data folder: its `models` would be imported instead of ours
 WORKDIR /home/rowmill

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, jsonify, request, url_for
 
 from api import waiting
-from api.context import OWNER, workshop
+from api.context import scope, workshop
 from api.presenting import job_resource
 from jobs import reading
 from jobs.records import Job
@@ -16,7 +16,7 @@ def accepted(job: Job, *, is_new: bool) -> Response:
     shop = workshop()
     seconds = waiting.preferred_seconds(request)
     waited = bool(seconds) and waiting.until_ended(job, seconds)
-    view = reading.view_job(shop.database, OWNER, job.id)
+    view = reading.view_job(shop.database, scope(), job.id)
     resource = job_resource(view)
     if not view.job.done and not reading.count_live_workers(
         shop.database, 3 * shop.settings.heartbeat_seconds

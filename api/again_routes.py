@@ -7,7 +7,7 @@ from flask import Response, request
 
 from api import idempotency, uploads
 from api.accepted import accepted
-from api.context import OWNER, workshop
+from api.context import scope, workshop
 from jobs import again, reading
 from jobs.lifecycle.submission import NewJob, accept_child, find_repeat
 from jobs.lifecycle.window import PLAN, send_step
@@ -21,10 +21,10 @@ blueprint = APIBlueprint("again", __name__)
 def retry(job_id: str) -> Response:
     """A new job that scores only what its parent did not commit; its result is whole."""
     shop = workshop()
-    parent = reading.find_job(shop.database, OWNER, job_id)
+    parent = reading.find_job(shop.database, scope(), job_id)
     options = again.retry_options(parent, _given())
     key, asked = idempotency.key_of(request), idempotency.fingerprint(f"retry of {job_id}", options)
-    if made := find_repeat(shop.database, OWNER, key, asked):
+    if made := find_repeat(shop.database, parent.owner, key, asked):
         return accepted(made, is_new=False)
     return _accept(parent, again.retry(shop, parent, options, key=key, request_sha256=asked))
 
@@ -34,10 +34,10 @@ def retry(job_id: str) -> Response:
 def clone(job_id: str) -> Response:
     """A new job on the same input: `?model=`, `keep` and other options change what is done with it."""
     shop = workshop()
-    view = reading.view_job(shop.database, OWNER, job_id)
+    view = reading.view_job(shop.database, scope(), job_id)
     options = again.clone_options(view.job, _given())
     key, asked = idempotency.key_of(request), idempotency.fingerprint(f"clone of {job_id}", options)
-    if made := find_repeat(shop.database, OWNER, key, asked):
+    if made := find_repeat(shop.database, view.job.owner, key, asked):
         return accepted(made, is_new=False)
     return _accept(view.job, again.clone(shop, view.job, view.input, options, key=key, request_sha256=asked))
 

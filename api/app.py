@@ -8,6 +8,7 @@ from uuid6 import uuid7
 
 from api import (
     again_routes,
+    auth,
     errors,
     health,
     job_routes,
@@ -35,6 +36,7 @@ def create_app() -> APIFlask:
     app.extensions["workshop"] = Workshop.open(settings, worker="api")
     app.before_request(_name_request)
     app.before_request(_refuse_nul)
+    auth.register(app, settings)
     app.after_request(_finish_response)
     errors.register(app)
     for room in (

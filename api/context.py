@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import cast
 
-from flask import current_app
+from flask import current_app, g
 
+from base.access.callers import Caller
 from jobs.workshop import Workshop
 
-OWNER = "local"  # every job's owner until there are keys
+
+def caller() -> Caller:
+    """Whoever sent the request."""
+    return cast(Caller, g.caller)
+
+
+def scope() -> str:
+    """Whose jobs the request may see: the caller's own, or everybody's for an admin."""
+    return caller().scope
 
 
 def workshop() -> Workshop:

@@ -13,6 +13,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, RequestedRangeNotSatisfiable
 
 from api import protocol_errors
+from base.access.errors import AccessRefused
 from base.formats import InputRefused
 from jobs.errors import Problem
 from models.errors import ModelError
@@ -21,6 +22,11 @@ log = structlog.get_logger()
 
 # Anything that is wrong with what was sent and is not named here is a 422.
 STATUSES = {
+    "key_required": 401,
+    "invalid_key": 401,
+    "forbidden": 403,
+    "origin_not_allowed": 403,
+    "host_not_allowed": 421,
     "job_not_found": 404,
     "unknown_model": 404,
     "unknown_version": 404,
@@ -56,6 +62,8 @@ STATUSES = {
     "part_damaged": 500,
     "result_damaged": 500,
 }
+# Browsers ask their user at the second; programs read the first.
+CHALLENGES = ('Bearer realm="Rowmill"', 'Basic realm="Rowmill", charset="UTF-8"')
 RETRY_AFTER_SECONDS = {"not_finished": 1, "idempotency_key_in_use": 5, "disk_low": 60, "database_down": 5}
 
 
@@ -63,6 +71,7 @@ def register(app: APIFlask) -> None:
     """Answer every exception of the app with problem+json."""
     for kind in (Problem, InputRefused, ModelError):
         app.register_error_handler(kind, _refusal)
+    app.register_error_handler(AccessRefused, _not_let_in)
     for missing in (OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(missing, _database_down)
     app.register_error_handler(HTTPException, _http)
@@ -99,6 +108,13 @@ def _problem_json(status: int, code: str, detail: str, errors: list[dict[str, An
 def _refusal(error: Problem | InputRefused | ModelError) -> Response:
     errors = getattr(error, "errors", [])  # a ModelError is about one thing
     return problem(STATUSES.get(error.code, 422), error.code, error.message, errors)
+
+
+def _not_let_in(error: AccessRefused) -> Response:
+    answer = problem(STATUSES[error.code], error.code, error.message)
+    if answer.status_code == 401:
+        answer.headers.setlist("WWW-Authenticate", CHALLENGES)
+    return answer
 
 
 def _http(error: HTTPException | HTTPError) -> Response:

@@ -16,7 +16,7 @@ import structlog
 from flask import Request
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.context import OWNER, workshop
+from api.context import caller, workshop
 from api.digests import BodyDigests
 from jobs.errors import Problem
 from jobs.lifecycle.keys import KeyLease
@@ -56,7 +56,7 @@ def receiving(request: Request, key: str | None, digests: BodyDigests) -> Iterat
     if key is None:
         yield _nothing
         return
-    if made := find_keyed(workshop().database, OWNER, key):
+    if made := find_keyed(workshop().database, caller().owner, key):
         announced = (request.content_length, digests.sha256())
         if not request.mimetype.startswith("multipart/") and any(
             value not in (None, known) for value, known in zip(announced, made[1:], strict=True)
@@ -65,7 +65,7 @@ def receiving(request: Request, key: str | None, digests: BodyDigests) -> Iterat
         yield _nothing
         return
     settings = workshop().settings
-    lease = KeyLease(workshop().database, OWNER, key, settings.lease_seconds)
+    lease = KeyLease(workshop().database, caller().owner, key, settings.lease_seconds)
     if request.content_length is not None and request.content_length <= SMALL_BODY_BYTES:
         lease.check()
         yield _nothing

@@ -11,9 +11,11 @@ from flask import Response, jsonify, request, url_for
 
 from api import idempotency, uploads, waiting
 from api.accepted import accepted
-from api.context import OWNER, workshop
+from api.context import caller, scope, workshop
 from api.digests import BodyDigests
 from api.presenting import job_resource
+from base.access.errors import AccessRefused
+from base.database.tables import EVERYBODY
 from base.formats import looks_newline_stripped, newlines_stripped
 from jobs import intake, reading
 from jobs.dry_run import dry_run
@@ -29,7 +31,7 @@ from jobs.states import JobStatus
 blueprint = APIBlueprint("jobs", __name__)
 
 HEAD_BYTES = 1 << 20
-LIST_OPTIONS = ("status", "model", "tag", "limit", "cursor")
+LIST_OPTIONS = ("status", "model", "tag", "owner", "limit", "cursor")
 
 
 @blueprint.route("/jobs", methods=["POST", "PUT"])
@@ -74,7 +76,7 @@ def _decide(upload: intake.Upload, options: Options, name: str, key: str | None)
         _refuse_stripped(upload)
     asked = idempotency.fingerprint(upload.sha256, options)
     # before the file is looked at: the model that it was fine for may be another one by now
-    if not options.dry_run and (made := find_repeat(shop.database, OWNER, key, asked)):
+    if not options.dry_run and (made := find_repeat(shop.database, caller().owner, key, asked)):
         return accepted(made, is_new=False)
     examined = intake.examine(shop, upload.path, options)
     if options.dry_run:
@@ -85,7 +87,7 @@ def _decide(upload: intake.Upload, options: Options, name: str, key: str | None)
         upload,
         examined,
         options,
-        owner=OWNER,
+        owner=caller().owner,
         file_name=file_name,
         key=key,
         request_sha256=asked,
@@ -115,7 +117,7 @@ def show(job_id: str) -> Response:
     etags = request.if_none_match
     waiting.until_changed(job_id, etags, waiting.seconds_of(request))
     shop = workshop()
-    view = reading.view_job(shop.database, OWNER, job_id)
+    view = reading.view_job(shop.database, scope(), job_id)
     tag = str(view.job.revision)
     answer = Response(status=304) if etags.contains_weak(tag) else jsonify(job_resource(view))
     # weak: pace and time left move on between two changes
@@ -127,9 +129,12 @@ def show(job_id: str) -> Response:
 
 
 @blueprint.get("/jobs")
-@blueprint.doc(summary="List jobs, newest first", responses=[200, 400, 422])
+@blueprint.doc(summary="List jobs, newest first", responses=[200, 400, 403, 422])
 def index() -> Response:
-    """Filters: `status`, `model` (name or name@version), `tag`; `limit`; `cursor` of the last answer."""
+    """Filters: `status`, `model` (name or name@version), `tag`, for admins `owner`.
+
+    `limit`; `cursor` of the last answer.
+    """
     shop = workshop()
     if unknown := set(request.args).difference(LIST_OPTIONS):
         raise Problem("unknown_option", f"GET /jobs has no {min(unknown)!r}, only {', '.join(LIST_OPTIONS)}.")
@@ -138,7 +143,7 @@ def index() -> Response:
         raise Problem("bad_option", f"status must be one of {', '.join(JobStatus)}, not {status!r}.")
     found = reading.list_jobs(
         shop.database,
-        OWNER,
+        _listed_owner(),
         status=status,
         model=request.args.get("model"),
         tag=request.args.get("tag"),
@@ -160,6 +165,14 @@ def index() -> Response:
 def _resource(job: Job) -> dict[str, Any]:
     view: JobView = reading.view(workshop().database, job)
     return job_resource(view)
+
+
+def _listed_owner() -> str:
+    """Whose jobs are asked for; an admin may name anybody, others themselves."""
+    wanted = request.args.get("owner", "")
+    if not wanted or scope() in (EVERYBODY, wanted):
+        return wanted or scope()
+    raise AccessRefused("forbidden", f"Only a key with the role admin lists jobs of {wanted[:100]!r}.")
 
 
 def _cursor() -> str | None:
@@ -184,8 +197,8 @@ def _limit() -> int:
 def cancel(job_id: str) -> Response:
     """Ends a job that has not ended; what runs stops within a batch. Harmless to repeat."""
     shop = workshop()
-    ending.cancel(shop.database, OWNER, job_id)
-    answer = jsonify(job_resource(reading.view_job(shop.database, OWNER, job_id)))
+    ending.cancel(shop.database, scope(), job_id)
+    answer = jsonify(job_resource(reading.view_job(shop.database, scope(), job_id)))
     answer.status_code = 202
     return answer
 
@@ -195,5 +208,5 @@ def cancel(job_id: str) -> Response:
 def delete(job_id: str) -> Response:
     """Cancels it first if it runs."""
     shop = workshop()
-    ending.delete_job(shop.database, shop.files, OWNER, reading.find_job(shop.database, OWNER, job_id))
+    ending.delete_job(shop.database, shop.files, scope(), reading.find_job(shop.database, scope(), job_id))
     return Response(status=204)

@@ -9,7 +9,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify, make_response, render_template, request, url_for
 
-from api.context import OWNER, workshop
+from api.context import scope, workshop
 from api.model_routes import summaries
 from api.presenting import links, timestamp
 from jobs import reading
@@ -51,7 +51,7 @@ def _content() -> dict[str, Any]:
     shop = workshop()
     models = summaries()
     recent = reading.list_jobs(
-        shop.database, OWNER, status=None, model=None, tag=None, before=None, limit=RECENT_JOBS
+        shop.database, scope(), status=None, model=None, tag=None, before=None, limit=RECENT_JOBS
     )
     return {
         "name": "Rowmill",

@@ -25,6 +25,7 @@ def job_resource(view: JobView) -> dict[str, Any]:
     return {
         "id": job.id,
         "name": job.name,
+        "owner": job.owner,
         "status": job.status,
         "done": job.done,
         "retry_of": job.retry_of,

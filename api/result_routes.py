@@ -15,7 +15,7 @@ from flask import Response, jsonify, request, send_file
 from werkzeug.exceptions import PreconditionFailed
 from werkzeug.http import dump_options_header
 
-from api.context import OWNER, workshop
+from api.context import scope, workshop
 from api.presenting import job_resource
 from api.ranges import holds, normalised
 from jobs import partial, reading, results
@@ -143,7 +143,7 @@ def errors_csv(job_id: str) -> Response:
 
 def _viewed(job_id: str) -> JobView:
     """A job whose files are there."""
-    view = reading.view_job(workshop().database, OWNER, job_id)
+    view = reading.view_job(workshop().database, scope(), job_id)
     if view.job.expired_at is not None:
         raise Problem(
             "result_expired",

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from flask import Request
 from werkzeug.datastructures import ETags
 
-from api.context import OWNER, workshop
+from api.context import scope, workshop
 from jobs import reading
 from jobs.errors import Problem
 from jobs.records import Job
@@ -53,7 +53,7 @@ def preferred_seconds(request: Request) -> int:
 
 def until_changed(job_id: str, seen: ETags, seconds: float) -> None:
     """Return once the job differs from what the client has ``seen``, or else from what it is now."""
-    job = reading.find_job(workshop().database, OWNER, job_id)
+    job = reading.find_job(workshop().database, scope(), job_id)
     if not job.done and (not seen or seen.contains_weak(str(job.revision))):
         _wait(job, seconds, lambda: True)
 
@@ -62,7 +62,7 @@ def until_ended(job: Job, seconds: float) -> bool:
     """Return once the job has ended; False at once if too many wait already."""
 
     def ended() -> bool:
-        return reading.find_job(workshop().database, OWNER, job.id).done
+        return reading.find_job(workshop().database, scope(), job.id).done
 
     return job.done or _wait(job, seconds, ended)
 
@@ -78,7 +78,7 @@ def _wait(job: Job, seconds: float, enough: Callable[[], bool]) -> bool:
         while (left := end - time.monotonic()) > 0:
             time.sleep(min(pause, SLOWEST_POLL_SECONDS, left))
             pause *= 1.3
-            known, revision = revision, reading.revision(workshop().database, OWNER, job.id)
+            known, revision = revision, reading.revision(workshop().database, scope(), job.id)
             if revision != known and enough():
                 break
     finally:

@@ -11,11 +11,14 @@ import os
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, DotEnvSettingsSource, EnvSettingsSource, SettingsConfigDict
+
+from base.access.hosts import is_loopback
 
 MIB = 1 << 20
 GIB = 1 << 30
+ADMIN_KEY_LENGTH = 32
 
 
 class Settings(BaseSettings):
@@ -70,6 +73,20 @@ class Settings(BaseSettings):
     min_free_bytes: int = Field(
         256 * MIB, ge=0, description="Uploads are refused when less disk than this is left."
     )
+    require_keys: bool = Field(
+        False, description="Ask for API keys on loopback too; off loopback they are always asked for."
+    )
+    admin_key: SecretStr = Field(
+        SecretStr(""), description="A first key, with the role admin; 32 characters or more."
+    )
+    admin_key_file: str = Field("", description="File that holds the admin key, in place of the key itself.")
+    api_key: SecretStr = Field(SecretStr(""), description="Key that the command line shows to the server.")
+    allowed_hosts: str = Field(
+        "", description="Names that the API answers to besides localhost: `a.example.org,.example.net`."
+    )
+    allowed_origins: str = Field(
+        "", description="Other sites whose pages may change things here: `https://app.example.org`."
+    )
     log_format: str = Field(
         "text", pattern="^(text|json)$", description="`text` for people, `json` for machines."
     )
@@ -86,6 +103,29 @@ class Settings(BaseSettings):
                 near = difflib.get_close_matches(name.upper(), known, 1)
                 hint = f"did you mean {near[0]}?" if near else "`rowmill config` lists the settings."
                 raise ValueError(f"there is no setting {name}; {hint}")
+        return self
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether every request needs an API key."""
+        return self.require_keys or not is_loopback(self.host)
+
+    @field_validator("admin_key")
+    @classmethod
+    def _refuse_weak(cls, key: SecretStr) -> SecretStr:
+        if 0 < len(key.get_secret_value()) < ADMIN_KEY_LENGTH:
+            raise ValueError(f"an admin key has {ADMIN_KEY_LENGTH} characters or more: openssl rand -hex 32")
+        return key
+
+    @model_validator(mode="after")
+    def _read_admin_key(self) -> Self:
+        """The file is read once: the processes of a stack are told the key itself."""
+        if self.admin_key_file and not self.admin_key.get_secret_value():
+            try:
+                text = Path(self.admin_key_file).expanduser().read_text().strip()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ValueError(f"the file of ROWMILL_ADMIN_KEY_FILE cannot be read: {error}") from error
+            object.__setattr__(self, "admin_key", self._refuse_weak(SecretStr(text or " ")))
         return self
 
     @model_validator(mode="after")

@@ -22,6 +22,7 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     text,
+    true,
 )
 
 metadata = MetaData(
@@ -190,7 +191,29 @@ ticks = Table(
 )
 
 
+# What clients show to be let in; the text of a key is nowhere, only its SHA-256.
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("owner", String(128), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("name", String(128), nullable=False),
+    Column("created_at", Float(53), nullable=False),
+    Column("expires_at", Float(53)),
+    Column("revoked_at", Float(53)),
+    Column("last_used_at", Float(53)),  # to the minute
+    # what the owner may have at once, all keys together; null: what the settings say
+    Column("max_open_jobs", Integer),
+    Column("max_stored_bytes", BigInteger),
+)
+
+# In place of an owner, where all of them are meant. No owner is called so.
+EVERYBODY = "*"
+
+
 def owned(table: Any, owner: str) -> ColumnElement[bool]:
-    """The condition that keeps one owner's rows from another's."""
-    condition: ColumnElement[bool] = table.c.owner == owner
+    """The condition that keeps one owner's rows from another's; none for ``EVERYBODY``."""
+    condition: ColumnElement[bool] = true() if owner == EVERYBODY else table.c.owner == owner
     return condition

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from rowmill.cli import job_commands, models_commands, score_commands, stack_commands
+from rowmill.cli import job_commands, keys_commands, models_commands, score_commands, stack_commands
 from rowmill.cli.exits import Commands
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ def _root(
 score_commands.register(app)
 job_commands.register(app)
 app.add_typer(models_commands.app, name="models")
+app.add_typer(keys_commands.app, name="keys")
 stack_commands.register(app)
 
 

@@ -10,6 +10,7 @@ from base.urls import without_password
 from models.registry import Registry
 from rowmill.stack import Stack
 
+KEYS_OFF = "not asked for: whoever can log in to this machine may do everything"
 NO_MODELS = "none yet: rowmill models add NAME FILE --sample FILE"
 
 
@@ -23,6 +24,7 @@ def banner(stack: Stack) -> str:
         f"  Logs     {stack.log('api').parent}",
         f"  Workers  {settings.workers} processes",
         f"  Models   {', '.join(_models(settings)) or NO_MODELS}",
+        f"  Keys     {'asked for; `rowmill keys ls`' if settings.asks_for_keys else KEYS_OFF}",
     ]
     if exports := _exports(settings):
         lines.append(f"  In other terminals: {exports}")

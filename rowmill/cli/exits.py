@@ -6,10 +6,14 @@ from enum import IntEnum
 from typing import Any, NoReturn
 
 import typer
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 from typer.core import TyperGroup
 
+from base.settings import Settings
 from rowmill.client import ApiError, ConnectError, JobResource, RowmillError, WaitTimeout
+
+# Settings whose value is never printed, not even where it is wrong.
+SECRETS = {name.upper() for name, field in Settings.model_fields.items() if field.annotation is SecretStr}
 
 
 class ExitCode(IntEnum):
@@ -55,7 +59,8 @@ def _setting_problem(invalid: ValidationError) -> str:
     if not wrong["loc"]:
         return said
     name = "_".join(str(part) for part in wrong["loc"]).upper()
-    return f"the setting ROWMILL_{name} is {wrong['input']!r}: {said}"
+    shown = "***" if name in SECRETS else repr(wrong["input"])
+    return f"the setting ROWMILL_{name} is {shown}: {said}"
 
 
 def say(text: str) -> None:

@@ -17,7 +17,8 @@ from rowmill.client import Client, Job, JobCancelled, JobFailed, JobResource
 @contextmanager
 def connected() -> Iterator[Client]:
     """A client of the server that the settings name (`ROWMILL_URL`)."""
-    with Client(Settings().url) as client:
+    settings = Settings()
+    with Client(settings.url, settings.api_key.get_secret_value() or None) as client:
         yield client
 
 

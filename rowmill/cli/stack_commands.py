@@ -53,7 +53,8 @@ def up(
 
 def doctor(
     checks: Annotated[
-        list[str] | None, typer.Argument(help="folder, redis, database, worker, caretaker, models, port.")
+        list[str] | None,
+        typer.Argument(help="folder, redis, database, worker, caretaker, models, keys, port."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

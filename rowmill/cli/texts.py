@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rowmill.client import JobResource, RowError
@@ -89,10 +89,14 @@ def listing(jobs: Iterable[JobResource]) -> str:
     body = [
         (job["id"], job["status"], model(job), rows_done(job), job["created_at"], _label(job)) for job in jobs
     ]
-    widths = [max(len(cell) for cell in column) for column in zip(head, *body, strict=True)]
+    return table([head, *body])
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows of cells under each other; the first row is the head."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-        for line in (head, *body)
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
     )
 
 

@@ -52,6 +52,7 @@ class JobResource(TypedDict):
 
     id: str
     name: str | None
+    owner: str
     status: str
     done: bool
     retry_of: str | None

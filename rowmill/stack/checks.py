@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import socket
 from pathlib import Path
@@ -68,14 +67,6 @@ def _port_message(host: str, port: int, option: str, error: OSError) -> str:
     else:
         problem, advice = f"cannot be listened on ({error.strerror})", "Check the address, or change it"
     return f"Port {port} on {host} {problem}. {advice} with {option}."
-
-
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens on ``host``."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def check_redis(url: str) -> None:

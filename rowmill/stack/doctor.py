@@ -17,6 +17,7 @@ from jobs.reading import count_live_workers, last_tick
 from models.errors import ModelError
 from models.registry import Registry
 from rowmill.stack.checks import check_redis, listen, prepare_folder
+from rowmill.stack.keys import count_keys
 from rowmill.stack.problem import StackProblem
 from rowmill.stack.redis_server import embedded_url, socket_path
 
@@ -108,6 +109,12 @@ def _models(settings: Settings, database: Database) -> str:
     return ", ".join(f"{manifest.name}@{manifest.version}" for manifest in manifests)
 
 
+def _keys(settings: Settings, database: Database) -> str:
+    if not settings.asks_for_keys:
+        return f"not asked for on {settings.host} (ROWMILL_REQUIRE_KEYS)"
+    return f"asked for; {count_keys(settings, database)} let somebody in"
+
+
 def _port(settings: Settings, _database: Database) -> str:
     url = f"http://{settings.host}:{settings.port}"
     try:
@@ -134,5 +141,6 @@ CHECKS: dict[str, Callable[[Settings, Database], str]] = {
     "worker": _worker,
     "caretaker": _caretaker,
     "models": _models,
+    "keys": _keys,
     "port": _port,
 }

@@ -9,8 +9,8 @@ from pathlib import Path
 from pydantic import SecretStr
 from sqlalchemy import make_url
 
+from base.access.hosts import is_loopback
 from base.settings import Settings
-from rowmill.stack.checks import is_loopback
 from rowmill.stack.child import Program
 from rowmill.stack.problem import StackProblem
 from rowmill.stack.record import MARK

@@ -20,6 +20,7 @@ from base.database.tables import workers
 from base.settings import Settings
 from rowmill.stack.checks import check_redis, listen, prepare_folder
 from rowmill.stack.child import Program, last_lines
+from rowmill.stack.keys import require_key
 from rowmill.stack.problem import StackProblem
 from rowmill.stack.programs import PROCESSES, child_environment, make_program, require_flower_password
 from rowmill.stack.record import Record, end_leftovers, load_record, lock, started_at
@@ -130,6 +131,7 @@ class Stack:
         api_socket = self._open.enter_context(listen(self.settings.host, self.settings.port, "--port"))
         self._settle_ports(api_socket)
         upgrade(self.settings.database_url)
+        require_key(self.settings)
         self._open.callback((self._run / RECORD).unlink, missing_ok=True)
         supervisor = self._supervisor = Supervisor(self._save_record)
         programs = self._programs(api_socket)

@@ -30,7 +30,7 @@ def send(url: str, headers: str, body: bytes) -> tuple[int, dict[str, Any]]:
     """Status and problem of a request whose client says nothing more after ``body``."""
     address = urlsplit(url)
     with socket.create_connection((str(address.hostname), int(address.port or 80)), timeout=30) as connection:
-        start = f"POST /jobs?model=wine HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n\r\n"
+        start = f"POST /jobs?model=wine HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n\r\n"
         connection.sendall(start.encode() + body)
         connection.shutdown(socket.SHUT_WR)
         answer = b"".join(iter(lambda: connection.recv(65536), b""))

@@ -52,7 +52,7 @@ def begin(url: str, body: bytes) -> socket.socket:
     """A connection on which the first half of a submission under the key was sent."""
     address = urlsplit(url)
     connection = socket.create_connection((str(address.hostname), int(address.port or 80)), timeout=30)
-    start = f"POST /jobs?model=wine HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    start = f"POST /jobs?model=wine HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
     connection.sendall(f'{start}Idempotency-Key: "nightly"\r\n\r\n'.encode() + body[: len(body) // 2])
     return connection
 

@@ -18,7 +18,12 @@ from rowmill.stack.programs import make_program
 pytestmark = pytest.mark.system
 
 ROOT = Path(__file__).parents[2]
-PASSWORDS = {"POSTGRES_PASSWORD": "one", "REDIS_PASSWORD": "two", "ROWMILL_FLOWER_PASSWORD": "three"}
+PASSWORDS = {
+    "POSTGRES_PASSWORD": "one",
+    "REDIS_PASSWORD": "two",
+    "ROWMILL_FLOWER_PASSWORD": "three",
+    "ROWMILL_ADMIN_KEY": "4" * 32,
+}
 OURS = ("api", "worker", "caretaker", "flower", "upgrade")
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from base.settings import Settings
 from base.urls import without_password
-from rowmill.stack.checks import check_redis, is_loopback, listen, prepare_folder
+from rowmill.stack.checks import check_redis, listen, prepare_folder
 from rowmill.stack.doctor import examine
 from rowmill.stack.problem import StackProblem
 from rowmill.stack.programs import require_flower_password
@@ -85,21 +85,6 @@ def test_a_port_in_use_is_named_with_the_option_that_changes_it() -> None:
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(StackProblem, match=r"^Port 0 on 192\.0\.2\.1 cannot be listened on"):
         listen("192.0.2.1", 0, "--port")
-
-
-@pytest.mark.parametrize(
-    ("host", "answer"),
-    [
-        ("127.0.0.1", True),
-        ("127.8.9.1", True),
-        ("::1", True),
-        ("localhost", True),
-        ("0.0.0.0", False),
-        ("db", False),
-    ],
-)
-def test_loopback(host: str, answer: bool) -> None:
-    assert is_loopback(host) is answer
 
 
 def test_flower_needs_a_password_off_loopback(tmp_path: Path) -> None:

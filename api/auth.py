@@ -1,0 +1,132 @@
+"""The door: which Host and Origin a request may name, whose key it shows, and what that key may do.
+
+One rule for all routes, so that a new one cannot be forgotten: what only looks (GET, HEAD) needs the role
+``read``, everything else ``submit``. Whose jobs a caller sees is decided where they are asked for, by
+:func:`api.context.scope`.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import Any
+
+from apiflask import APIFlask
+from flask import g, request
+
+from api.context import workshop
+from base.access.callers import LOCAL, Caller, Role
+from base.access.errors import AccessRefused
+from base.access.hosts import Hosts, Origins, is_loopback
+from base.access.keyring import Keyring
+from base.database import Database
+from base.settings import Settings
+
+# Load balancers ask these, without a key. What is there is no secret.
+OPEN_PATHS = frozenset({"/healthz", "/health", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"})
+OPEN_FOLDER = "/static/"
+LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def register(app: APIFlask, settings: Settings) -> None:
+    """Let every request of ``app`` through the door."""
+    door = Door(settings)
+
+    def enter() -> None:
+        g.caller = door.admit(request.environ, workshop().database)
+
+    app.before_request(enter)
+
+
+class Door:
+    """Lets a request in or refuses it, by what WSGI says of it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._required = settings.require_keys
+        self._hosts = Hosts(settings.host, settings.allowed_hosts)
+        self._origins = Origins(settings.allowed_origins)
+        self._keyring = Keyring(settings.admin_key.get_secret_value())
+
+    def admit(self, environ: dict[str, Any], database: Database) -> Caller:
+        """Whoever sent the request. Raises ``AccessRefused``.
+
+        Costs no look at the database while keys are off, nor for a key that was seen within some seconds.
+        """
+        host = environ.get("HTTP_HOST", "")
+        method = environ["REQUEST_METHOD"]
+        if host and not self._hosts.allow(host):
+            raise _host_not_allowed(host)
+        origin = environ.get("HTTP_ORIGIN")  # browsers send it with whatever may change something
+        if origin is not None and method not in LOOKING and not self._origins.allow(origin, host):
+            raise _origin_not_allowed(origin)
+        if not self._asks_for_key(environ):
+            return LOCAL
+        path = environ["PATH_INFO"]
+        if path in OPEN_PATHS or path.startswith(OPEN_FOLDER) or method == "OPTIONS":
+            return Caller(owner="", role=Role.READ)
+        caller = self._identify(environ, database)
+        needed = Role.READ if method in LOOKING else Role.SUBMIT
+        if not caller.role.includes(needed):
+            raise AccessRefused(
+                "forbidden", f"{method} needs a key with the role {needed}; yours has {caller.role}."
+            )
+        return caller
+
+    def _asks_for_key(self, environ: dict[str, Any]) -> bool:
+        """Always where others can come in: what counts is the address that the request arrived at."""
+        arrived = environ.get("werkzeug.proxy_fix.orig", environ)
+        return self._required or not is_loopback(arrived["SERVER_NAME"])
+
+    def _identify(self, environ: dict[str, Any], database: Database) -> Caller:
+        shown = shown_key(environ)
+        if not shown:
+            raise AccessRefused(
+                "key_required",
+                "This server asks for an API key: send it as `Authorization: Bearer KEY` or `X-API-Key: "
+                "KEY`. `rowmill keys add OWNER` makes one, on the machine that the server runs on.",
+            )
+        caller = self._keyring.find(database, shown)
+        if caller is None:
+            raise AccessRefused("invalid_key", "The key is unknown, revoked or over. Ask for another one.")
+        return caller
+
+
+def shown_key(environ: dict[str, Any]) -> str:
+    """The key that a request shows, wherever it stands; empty if there is none."""
+    if key := environ.get("HTTP_X_API_KEY", "").strip():
+        return str(key)
+    scheme, _, rest = environ.get("HTTP_AUTHORIZATION", "").strip().partition(" ")
+    if scheme.lower() == "bearer":
+        return str(rest.strip())
+    return _of_login(rest.strip()) if scheme.lower() == "basic" else ""
+
+
+def _of_login(encoded: str) -> str:
+    """The password of HTTP Basic, or the user's name where that stands alone."""
+    try:
+        user, _, password = base64.b64decode(encoded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "unreadable"  # shown, and no key
+    return password or user
+
+
+def _host_not_allowed(host: str) -> AccessRefused:
+    return AccessRefused(
+        "host_not_allowed",
+        f"This server does not answer to the name {_plain(host)}. If it is meant to, add the name to the "
+        "setting ROWMILL_ALLOWED_HOSTS.",
+    )
+
+
+def _origin_not_allowed(origin: str) -> AccessRefused:
+    return AccessRefused(
+        "origin_not_allowed",
+        f"Pages of {_plain(origin)} may not change anything here. If they are meant to, add the origin to "
+        "the setting ROWMILL_ALLOWED_ORIGINS.",
+    )
+
+
+def _plain(name: str) -> str:
+    """A name to be shown, without what no name has in it."""
+    return re.sub(r"[^\w.:/\[\]-]", "?", name[:100])
