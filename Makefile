@@ -6,13 +6,14 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11; do \
 	&& echo $$python && exit; done; echo python3)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+CLIENTS := .venv-clients
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install up demo test test-system faults chaos soak check bench lock
+.PHONY: help install up demo test test-system test-clients faults chaos soak check bench lock
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 install: $(INSTALLED) ## make .venv from requirements.lock
 
@@ -27,6 +28,9 @@ test: $(INSTALLED) ## run every test that needs only PyPI
 
 test-system: $(INSTALLED) ## run the tests that need system packages (Compose, a browser)
 	$(BIN)/pytest -m system
+
+test-clients: $(CLIENTS)/.installed ## test with the clients of MLflow and Triton, from an environment that fits them
+	MLFLOW_DISABLE_TELEMETRY=true $(CLIENTS)/bin/pytest -m clients tests/e2e
 
 faults: $(INSTALLED) ## strike down processes at every crash point, take out each guard, and injure Redis for long
 	$(BIN)/pytest -m faults
@@ -50,12 +54,15 @@ bench: $(INSTALLED) ## measure against the baselines; takes long, wants an idle 
 lock: $(INSTALLED) ## resolve the dependencies anew, for all platforms, with hashes
 	$(COMPILE) --extra build --extra dev --extra system -o requirements.lock
 	$(COMPILE) --extra build --constraint requirements.lock -o requirements-server.lock
+	$(COMPILE) --extra build --extra dev --extra clients -o requirements-clients.lock
 
 $(INSTALLED): requirements.lock pyproject.toml
+$(CLIENTS)/.installed: requirements-clients.lock pyproject.toml
+$(INSTALLED) $(CLIENTS)/.installed:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null || { \
 		echo 'Rowmill needs Python 3.11, 3.12 or 3.13; say where it is: make PYTHON=python3.12 install' >&2; \
 		exit 1; }
-	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@test -x $(@D)/bin/pip || $(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@

@@ -91,7 +91,7 @@ def infer_response(
     header["outputs"] = [_tensor(output, scored, binaries if binary else None) for output, binary in wanted]
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
     if not any(binary for _, binary in wanted):
-        return Response(text, mimetype="application/json")
+        return Response(text + b"\n", mimetype="application/json")
     answer = Response(b"".join([text, *binaries]), mimetype="application/octet-stream")
     answer.headers[HEADER] = str(len(text))
     return answer

@@ -28,7 +28,9 @@ ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
 PROGRESS = re.compile(r"^(uploading|queued|planning|scoring|finishing|downloading)\b.*\n", re.MULTILINE)
-SHOWN_URL = "http://127.0.0.1:8000"
+SHOWN_ADDRESS = "127.0.0.1:8000"
+SHOWN_URL = f"http://{SHOWN_ADDRESS}"
+SHOWN_PAIR = '"127.0.0.1", 8000'
 LONG_NUMBER = re.compile(r"\d+\.\d{4,}(e-?\d+)?")
 END = "\x1e"
 
@@ -82,7 +84,8 @@ class Place:
         """The text with the address and the job of this place."""
         if "/jobs/JOB/" in text:
             text = text.replace("JOB", json.loads((self.folder / "job.json").read_text())["id"])
-        return text.replace(SHOWN_URL, self.url)
+        host, port = self.url.removeprefix("http://").split(":")
+        return text.replace(SHOWN_ADDRESS, f"{host}:{port}").replace(SHOWN_PAIR, f'"{host}", {port}')
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +105,12 @@ def test_the_readme_does_what_it_says(place: Place) -> None:
 @pytest.mark.timeout(300)
 def test_pages_on_kinds_of_models_do_what_they_say(place: Place, page: str) -> None:
     assert "console" in follow(place, page)
+
+
+@pytest.mark.clients
+@pytest.mark.timeout(300)
+def test_the_page_on_other_protocols_does_what_it_says(place: Place) -> None:
+    assert follow(place, "docs/protocols.md") == {"console", "python"}
 
 
 def follow(place: Place, page: str) -> set[str]:
