@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -24,9 +24,19 @@ from models.single import model_input
 MAX_PLAIN_ROWS = 10
 
 
-def answer(manifest: Manifest, sent: Rows) -> list[dict[str, Any]]:
-    """One answer for each row sent, in the shape of ``POST /predict``; raises what ``score`` raises."""
-    return _plain_answers(manifest, sent) or answers(manifest, score(manifest, sent))
+class Answered(NamedTuple):
+    """One answer for each row; a warning, with its place, for each value that training had nothing like."""
+
+    answers: list[dict[str, Any]]
+    warnings: list[dict[str, str]]
+
+
+def answer(manifest: Manifest, sent: Rows) -> Answered:
+    """The rows sent, answered in the shape of ``POST /predict``; raises what ``score`` raises."""
+    if plain := _plain_answers(manifest, sent):
+        return Answered(plain, [])
+    scored, warnings = _checked_and_scored(manifest, sent)
+    return Answered(answers(manifest, scored), warnings)
 
 
 def _plain_answers(manifest: Manifest, sent: Rows) -> list[dict[str, Any]] | None:
@@ -54,8 +64,12 @@ def score(manifest: Manifest, sent: Rows) -> pa.Table:
     Raises PayloadRefused for rows that do not fit the model, ``Problem`` (``model_refused``) for one that the
     estimator does not take.
     """
-    data = model_input(manifest, sent)
-    return _score(workshop().models.get(manifest.name, manifest.version), data, sent)
+    return _checked_and_scored(manifest, sent)[0]
+
+
+def _checked_and_scored(manifest: Manifest, sent: Rows) -> tuple[pa.Table, list[dict[str, str]]]:
+    data, warnings = model_input(manifest, sent)
+    return _score(workshop().models.get(manifest.name, manifest.version), data, sent), warnings
 
 
 def _score(model: LoadedModel, data: pa.Table | np.ndarray[Any, Any], sent: Rows) -> pa.Table:

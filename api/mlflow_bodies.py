@@ -35,7 +35,8 @@ def rows_of(manifest: Manifest, mimetype: str, charset: str, body: bytes, most: 
 
 def _json(manifest: Manifest, body: bytes, most: int) -> Rows:
     """Keys beside the data, such as ``params``, are ignored, as MLflow's server ignores them."""
-    value = strict_json.parse(body, nan_is_null=True)  # json.dumps, in MLflow's client, writes NaN
+    # json.dumps, in MLflow's client, writes NaN
+    value = strict_json.parse(body, constant=strict_json.nan_is_null)
     found = [shape for shape in SHAPES if isinstance(value, dict) and shape in value]
     if len(found) != 1:
         has = ", ".join(repr(str(key)[:50]) for key in list(value)[:10]) if isinstance(value, dict) else ""

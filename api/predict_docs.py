@@ -30,6 +30,15 @@ _ANSWER: dict[str, Any] = {
     "confidence": {"description": "the largest probability; only if the model gives probabilities"},
     "probabilities": {"type": "object", "description": "by class"},
 }
+_WARNINGS = {
+    "type": "array",
+    "description": "values that were scored although training had nothing like them; only if there are some",
+    "items": {
+        "type": "object",
+        "properties": {name: {"type": "string"} for name in ("pointer", "code", "detail")},
+        "required": ["pointer", "code", "detail"],
+    },
+}
 _MODEL = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "version": {"type": "integer"}},
@@ -37,7 +46,7 @@ _MODEL = {
 }
 _ONE = {
     "type": "object",
-    "properties": {"model": _MODEL, **_ANSWER},
+    "properties": {"model": _MODEL, **_ANSWER, "warnings": _WARNINGS},
     "required": ["model", "prediction"],
 }
 _SEVERAL = {
@@ -52,6 +61,7 @@ _SEVERAL = {
                 "required": ["index", "prediction"],
             },
         },
+        "warnings": _WARNINGS,
     },
     "required": ["model", "predictions"],
 }

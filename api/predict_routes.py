@@ -29,12 +29,13 @@ def predict() -> Response:
         manifest, sent = _read_request()
     if sent.model and request.args.get("model") not in (None, "", sent.model):
         raise refused("/model", "conflict", "The URL and the body name different models; leave one out.")
-    found = answer(manifest, sent)
+    found, warnings = answer(manifest, sent)
     named = {"name": manifest.name, "version": manifest.version}
+    told = {"warnings": warnings} if warnings else {}
     if sent.single:
-        return jsonify({"model": named, **found[0]})
+        return jsonify({"model": named, **found[0], **told})
     numbered = [{"index": index, **one} for index, one in enumerate(found)]
-    return jsonify({"model": named, "predictions": numbered})
+    return jsonify({"model": named, "predictions": numbered, **told})
 
 
 def _read_request() -> tuple[Manifest, Rows]:
@@ -51,7 +52,7 @@ def _read_request() -> tuple[Manifest, Rows]:
         manifest = _resolve(named)
         _check_takes_images(manifest)
         return manifest, image_rows([body])
-    value = strict_json.parse(body)
+    value = strict_json.parse(body, constant=float)
     manifest = _resolve(named or reference_in(value))
     takes = manifest.signature
     return manifest, read_rows(value, takes.names, settings.max_predict_rows, texts=takes.kind == "text")

@@ -1,24 +1,29 @@
-"""JSON as RFC 8259 has it: no NaN, no Infinity, no key twice; anything else is a 400 that says where."""
+"""JSON as RFC 8259 has it, no key twice; anything else is a 400 that says where.
+
+NaN and Infinity are no JSON, but Python's own encoder writes them: what they mean is up to the protocol.
+"""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 from jobs.errors import Problem
 
 
-def parse(data: bytes, *, nan_is_null: bool = False) -> Any:
+def parse(data: bytes, *, constant: Callable[[str], Any] | None = None) -> Any:
     """The value that ``data`` holds. Raises ``Problem`` (``bad_json``).
 
-    ``nan_is_null`` is for clients that write a missing value as NaN.
+    ``constant`` says what NaN, Infinity and -Infinity stand for; without it they are refused.
     """
-    constant = _nan_is_null if nan_is_null else _constant
     if not data.strip():
         raise _bad('The body is empty; send JSON, such as {"features": {…}}.')
     try:
-        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=constant)
+        return json.loads(
+            data.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=constant or _constant
+        )
     except UnicodeDecodeError as error:
         raise _bad(f"The body is not UTF-8 text: byte {error.start} cannot be read.") from error
     except json.JSONDecodeError as error:
@@ -42,7 +47,8 @@ def _constant(name: str) -> NoReturn:
     raise _bad(f"{name} is not JSON; send null for a missing value.")
 
 
-def _nan_is_null(name: str) -> None:
+def nan_is_null(name: str) -> None:
+    """For clients that write a missing value as NaN."""
     return None if name == "NaN" else _constant(name)
 
 

@@ -11,6 +11,7 @@ from jobs.intake import Examined
 from jobs.options import Options
 from jobs.results import plain_rows, shift
 from jobs.rows import score_images, score_table, scorer_of
+from jobs.unusual import sentences
 from jobs.workshop import Workshop
 
 
@@ -35,7 +36,7 @@ def dry_run(workshop: Workshop, path: Path, examined: Examined, options: Options
         "columns": scored.table.schema.names,
         "rows": plain_rows(table),
         "errors": [shift(asdict(problem), 0, shape.header_lines + 1) for problem in shown],
-        "warnings": examined.columns.notes,
+        "warnings": [*examined.columns.notes, *sentences(manifest, scored.unusual)],
     }
 
 

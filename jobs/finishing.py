@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from base.files import sha256_of
-from jobs import results
+from jobs import results, unusual
 from jobs.errors import LostLease
 from jobs.heartbeat import Heartbeat
 from jobs.lifecycle import steps
 from jobs.lifecycle.ending import job_folder
 from jobs.reading import list_chunks
-from jobs.records import StepClaim
+from jobs.records import Chunk, StepClaim
 from jobs.trouble import handed_back
 from jobs.workshop import Workshop
+from models.manifest import Manifest
 
 
 def finish_job(workshop: Workshop, job_id: str) -> None:
@@ -44,12 +47,17 @@ def _finish(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> None:
         name = files.keep(draft, f"{job_folder(job.id)}/result-{claim.attempt}.parquet")
     result = {"file": name, "bytes": size, "sha256": digest}
     try:
-        steps.finished(
-            workshop.database, claim, result, job.options["ttl"] or workshop.settings.result_ttl_seconds
-        )
+        ttl_seconds = job.options["ttl"] or workshop.settings.result_ttl_seconds
+        steps.finished(workshop.database, claim, result, ttl_seconds, _notes(manifest, chunks))
     except LostLease:
         files.remove(name)
         raise
     # all of them, not only those that were joined: attempts that died left parts that no row names
     for path in files.path(f"{job_folder(job.id)}/parts").glob("*.parquet"):
         path.unlink(missing_ok=True)
+
+
+def _notes(manifest: Manifest, chunks: Iterable[Chunk]) -> list[str]:
+    """What the chunks counted; parts of before there were rules for unusual values have no counts."""
+    counts = unusual.total(chunk.part.get("unusual", {}) for chunk in chunks if chunk.part)
+    return unusual.sentences(manifest, counts)

@@ -23,12 +23,13 @@ from base.formats import (
 from jobs.columns import match
 from jobs.records import Claim
 from jobs.scoring import ERROR_FIELD, Scored, Scorer, call_rows, score_rows
+from jobs.unusual import count
 from jobs.workshop import Workshop
 from models.errors import BadImage
 from models.images import decode_picture, model_rows
 from models.loading import LoadedModel
 from models.manifest import ImageSpec, Manifest, output_schema
-from models.signature import row_problems
+from models.rules import check
 
 # Decoded images in memory at once, as the estimator is given them.
 BATCH_BYTES = 64 << 20
@@ -79,15 +80,17 @@ def scorer_of(model: LoadedModel, outputs: Sequence[str]) -> Scorer:
 def score_table(scorer: Scorer, manifest: Manifest, rows: ChunkRows, alive: Callable[[], None]) -> Scored:
     """Score rows that were read from a table; kept columns come first in the result."""
     broken = {problem.row for problem in rows.problems}
+    checked = check(manifest.signature, rows.columns)
     refused = [
         RowProblem(issue.row, None, issue.column, issue.value, issue.code, issue.message)
-        for issue in row_problems(manifest.signature, rows.columns)
+        for issue in checked.refused
         if issue.row not in broken  # its cells are null because it is bad, not the other way round
     ]
     if manifest.signature.kind == "text":
         scorer = replace(scorer, call_rows=_texts_of_a_call(manifest, rows.columns))
-    scored = score_rows(scorer, rows.columns, rows.rows, [*rows.problems, *refused], alive)
-    return Scored(beside(rows.kept, scored.table), scored.problems)
+    scored = score_rows(scorer, checked.table, rows.rows, [*rows.problems, *refused], alive)
+    unusual = count(checked.unusual, scored.table)
+    return Scored(beside(rows.kept, scored.table), scored.problems, unusual)
 
 
 def _texts_of_a_call(manifest: Manifest, texts: pa.Table) -> int:
@@ -103,7 +106,7 @@ def with_lines(
     if rows.lines is not None and any(problem.line is None for problem in scored.problems):
         lines = row_lines(path, shape, span)
         numbered = [replace(p, line=int(lines[p.row])) if p.line is None else p for p in scored.problems]
-        scored = Scored(scored.table, numbered)
+        scored = replace(scored, problems=numbered)
     return scored, rows.lines
 
 

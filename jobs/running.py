@@ -103,7 +103,8 @@ def _write(workshop: Workshop, held: Claim, scored: Scored) -> dict[str, Any]:
         parts.write_table(draft, scored.table)
         size, digest = draft.stat().st_size, sha256_of(draft)
         file = workshop.files.keep(draft, f"{name}.parquet")
-    part = {"file": file, "bytes": size, "sha256": digest, "errors_file": None}
+    about = {"bytes": size, "sha256": digest, "unusual": scored.unusual}
+    part: dict[str, Any] = {"file": file, "errors_file": None, **about}
     if scored.problems:
         with workshop.files.draft(".jsonl") as draft:
             parts.write_problems(draft, scored.problems)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -47,10 +47,14 @@ def call_rows(row_cost_seconds: float) -> int:
 
 @dataclass(frozen=True)
 class Scored:
-    """Output columns and ``error`` for all rows of a chunk, and why bad rows are bad, in row order."""
+    """Output columns and ``error`` for all rows of a chunk, and why bad rows are bad, in row order.
+
+    ``unusual`` counts values by ``code:column`` that training had nothing like, in rows that were scored.
+    """
 
     table: pa.Table
     problems: list[RowProblem]
+    unusual: dict[str, int] = field(default_factory=dict)
 
     @property
     def rows_failed(self) -> int:

@@ -39,6 +39,7 @@ from models.loading import LoadedModel, read_estimator
 from models.manifest import Code, ImageSpec, Kind, Manifest, Signature, StoredFile, Target
 from models.outputs import answers, checked_probabilities
 from models.pickles import DISTRIBUTIONS, check, inspect
+from models.policies import Policies, with_policies
 from models.samples import Sample, read_sample
 from models.user_code import Bundle, store
 
@@ -62,6 +63,7 @@ class NewVersion:
     meta: Mapping[str, str] = field(default_factory=dict)
     data: Path | None = None
     revision: str | None = None
+    policies: Policies = field(default_factory=Policies)
 
 
 def prepare(new: NewVersion, folder: Path) -> Manifest:
@@ -81,6 +83,7 @@ def prepare(new: NewVersion, folder: Path) -> Manifest:
         estimator = read_estimator(folder, files.artefact, files.preprocessor, bundle)
         _check_is_estimator(estimator, files.artefact.source)
         signature, rows = _signature(estimator, new)
+        signature = with_policies(signature, new.policies)
         manifest = _described(estimator, new, files, signature, packages)
         manifest = _with_outputs(manifest, estimator, rows, new)
         return _with_cost(manifest, estimator, rows, bundle)

@@ -6,6 +6,7 @@ Nothing is run here. The draft says what the input most likely is; ``probing`` t
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
@@ -131,16 +132,24 @@ def _dtype(name: str, kind: Kind, encoded: Encoded | None, sample: Sample | None
 
 
 def _seen(values: pa.ChunkedArray, spec: ColumnSpec) -> dict[str, Any]:
-    """Range of a number column, categories of a string column, as the sample shows them."""
+    """Range, mean and spread of a number column, categories of a string column, as the sample shows them."""
     if spec.kind == "number":
         finite = values.filter(pc.is_finite(values))
         bounds = pc.min_max(finite).as_py()
-        return {"minimum": bounds["min"], "maximum": bounds["max"]}
+        return {"minimum": bounds["min"], "maximum": bounds["max"], **_spread(finite)}
     if spec.kind == "string" and spec.categories is None:
         distinct = pc.unique(values).drop_null()
         if len(distinct) <= MAX_SAMPLE_CATEGORIES:
             return {"categories": tuple(sorted(distinct.to_pylist())), "categories_from": "sample"}
     return {}
+
+
+def _spread(finite: pa.ChunkedArray) -> dict[str, float]:
+    """``mean`` and ``std``, where numbers differ and are not too large for that."""
+    if not len(finite) or pc.all(pc.equal(finite, finite[0])).as_py():
+        return {}
+    mean, std = pc.mean(finite).as_py(), pc.stddev(finite).as_py()
+    return {"mean": mean, "std": std} if 0 < std < math.inf else {}
 
 
 def targets_of(

@@ -20,6 +20,7 @@ Task = Literal["classification", "regression", "clustering", "outlier_detection"
 Label = bool | int | float | str
 Resize = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 Layout = Literal["flat", "HWC", "CHW"]
+Policy = Literal["warn", "refuse", "clip"]
 
 ARROW_KINDS: dict[str, pa.DataType] = {"number": pa.float64(), "string": pa.string(), "boolean": pa.bool_()}
 ARROW_LABELS: dict[str, pa.DataType] = {
@@ -50,6 +51,36 @@ class ColumnSpec(_Record):
     categories_from: Literal["estimator", "sample"] | None = None
     minimum: float | None = None
     maximum: float | None = None
+    mean: float | None = None
+    std: float | None = None  # never 0: numbers that are all equal have no distance from their mean
+    # what becomes of a value that training had nothing like: outside of minimum and maximum, none of the
+    # categories, more than max_z standard deviations from the mean
+    on_unusual: Policy = "warn"
+    max_z: float | None = None
+
+    @property
+    def near(self) -> tuple[float, float] | None:
+        """Lowest and highest number that is not far from the mean; None without that rule."""
+        if self.max_z is None or self.mean is None or self.std is None or self.categories:
+            return None
+        return self.mean - self.max_z * self.std, self.mean + self.max_z * self.std
+
+    @property
+    def usual(self) -> tuple[float, float]:
+        """Lowest and highest number that no rule finds unusual; infinite without a rule for numbers."""
+        low, high = self.near or (-math.inf, math.inf)
+        if self.minimum is None or self.maximum is None or self.categories:
+            return low, high
+        return max(low, self.minimum), min(high, self.maximum)
+
+    @property
+    def clip_to(self) -> tuple[float, float]:
+        """What unusual numbers become: ``usual``, in whole numbers where the column has such."""
+        low, high = self.usual
+        if self.dtype != "int64" or not math.isfinite(high - low):
+            return low, high
+        first, last = float(math.ceil(low)), float(math.floor(high))
+        return (first, last) if first <= last else (float(round(low)), float(round(low)))
 
 
 class ImageSpec(_Record):

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 
 from models.estimators import predicts_by_argmax
-from models.inputs import EXACT_INTEGER
 from models.manifest import ColumnSpec, Label, Manifest, Signature, label_text
 from models.outputs import NEAR_TIE
+from models.rules import FLOAT32_OVERFLOW, INEXACT_INTEGER
 from models.scorers import row_scorer
-from models.signature import FLOAT32_OVERFLOW
 
 _NUMBER, _BOOLEAN = frozenset({float, int}), frozenset({bool})
 
@@ -63,7 +62,10 @@ class PlainRows:
 
 def _accepted(spec: ColumnSpec, signature: Signature) -> tuple[frozenset[type], float, float]:
     """The types of Python and the open range of numbers that need no second look."""
+    if spec.categories:
+        return frozenset(), 0, 0
     if spec.kind == "boolean":
         return _BOOLEAN, -1, 2
-    limit = min(float(EXACT_INTEGER), FLOAT32_OVERFLOW if signature.dtype == "float32" else float("inf"))
-    return _NUMBER, -limit, limit
+    limit = min(float(INEXACT_INTEGER), FLOAT32_OVERFLOW if signature.dtype == "float32" else float("inf"))
+    low, high = spec.usual
+    return _NUMBER, max(-limit, math.nextafter(low, -math.inf)), min(limit, math.nextafter(high, math.inf))

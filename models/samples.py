@@ -12,6 +12,7 @@ import pyarrow as pa
 from base.formats import CsvOptions, InputColumn, InputRefused, InputShape, Wanted, decode, head, read, sniff
 from models.errors import SignatureRefused
 from models.manifest import Kind
+from models.rules import INEXACT_INTEGER
 
 # Ranges and categories are those of the first rows; what the estimator accepts never depends on them.
 SAMPLE_ROWS = 50_000
@@ -94,7 +95,9 @@ def _is_integral(table: pa.Table, column: InputColumn) -> bool:
     values = table.column(column.name)
     if not pa.types.is_floating(values.type) or values.null_count or not len(values):
         return False
+    numbers = values.to_numpy()
+    if (abs(numbers) >= INEXACT_INTEGER).any():
+        return False  # training has rounded them too
     if column.arrow is not None:
         return "int" in column.arrow
-    numbers = values.to_numpy()
     return bool((numbers == numbers.round()).all())

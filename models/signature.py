@@ -1,8 +1,4 @@
-"""Does what came in fit a model's signature? Pure checks of column names and of whole columns of values.
-
-Used where a file is submitted, where a chunk is scored and where a single prediction is answered, so that all
-three refuse the same things with the same codes.
-"""
+"""Do the names of the columns that came in fit a model's signature? What they hold is for ``rules``."""
 
 from __future__ import annotations
 
@@ -10,16 +6,9 @@ import difflib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
-from models.manifest import ColumnSpec, Signature
-
-# The smallest number that rounds to infinity in 32 bits: half a step above the largest finite one.
-FLOAT32_OVERFLOW = float(np.finfo(np.float32).max) + 2.0**103
+from models.manifest import Signature
 
 
 @dataclass(frozen=True)
@@ -43,16 +32,6 @@ class Match:
     by: Literal["name", "position"]
     extra: tuple[str, ...]
     problems: tuple[ColumnProblem, ...]
-
-
-class RowIssue(NamedTuple):
-    """One value that the estimator itself refuses; ``row`` counts from 0 in the table checked."""
-
-    row: int
-    column: str
-    value: str | None
-    code: str
-    message: str
 
 
 def match_columns(signature: Signature, names: Sequence[str], *, headerless: bool = False) -> Match:
@@ -106,80 +85,3 @@ def _duplicate(name: str) -> ColumnProblem:
 
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:12]) + (", …" if len(names) > 12 else "")
-
-
-def row_problems(signature: Signature, table: pa.Table) -> list[RowIssue]:
-    """Values that the estimator would refuse, by row and then column: whole columns are checked at once.
-
-    ``table`` has the signature's columns. Codes ``missing_value``, ``infinite_value``, ``unseen_category``,
-    ``empty_text``.
-    An empty list is no promise that the estimator takes all rows: it may refuse what no probe tried.
-    """
-    limit = FLOAT32_OVERFLOW if signature.dtype == "float32" else float("inf")
-    found: list[RowIssue] = []
-    for spec in signature.columns:
-        column = table.column(spec.name)
-        if spec.kind == "number":
-            found += _bad_numbers(spec, column, limit)
-        elif column.null_count and not spec.accepts_null:
-            found += _missing_values(spec, column, pc.is_null(column).to_numpy())
-        if not spec.accepts_unseen and spec.categories_from == "estimator":
-            found += _unseen(spec, column)
-        if signature.kind == "text":
-            found += _empty_texts(spec, column)
-    return sorted(found, key=lambda issue: issue.row) if found else found
-
-
-def _bad_numbers(spec: ColumnSpec, column: pa.ChunkedArray, limit: float) -> list[RowIssue]:
-    if spec.accepts_null and spec.accepts_infinite:
-        return []
-    values = _values(column)
-    # two passes tell that a column is clean; a null is NaN here, and NaN fails both comparisons
-    if not len(values) or (values.min() > -limit and values.max() < limit):
-        return []
-    found = [] if spec.accepts_null else _missing_values(spec, column, np.isnan(values))
-    if not spec.accepts_infinite:
-        mask = np.abs(values) >= limit
-        found += _issues(spec, column, mask, "infinite_value", "a finite number is required")
-    return found
-
-
-def _values(column: pa.ChunkedArray) -> np.ndarray:
-    """The numbers without a copy where Arrow has them in one piece."""
-    pieces = [chunk.to_numpy(zero_copy_only=False) for chunk in column.chunks]
-    return pieces[0] if len(pieces) == 1 else np.concatenate([np.empty(0), *pieces])
-
-
-def _missing_values(spec: ColumnSpec, column: pa.ChunkedArray, mask: np.ndarray) -> list[RowIssue]:
-    return _issues(spec, column, mask, "missing_value", "a value is required")
-
-
-def _unseen(spec: ColumnSpec, column: pa.ChunkedArray) -> list[RowIssue]:
-    known = pa.array(list(spec.categories or ()), column.type)
-    missing = pc.is_null(column, nan_is_null=True)
-    mask = ~(pc.or_(pc.is_in(column, value_set=known), missing).to_numpy())
-    shown = ", ".join(str(label) for label in (spec.categories or ())[:10])
-    return _issues(spec, column, mask, "unseen_category", f"the model knows only {shown}")
-
-
-def is_empty_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Which texts hold nothing, or nothing but white space (Unicode's); null for null."""
-    return pc.or_(pc.equal(column, ""), pc.utf8_is_space(column))
-
-
-def _empty_texts(spec: ColumnSpec, column: pa.ChunkedArray) -> list[RowIssue]:
-    """A vectorizer would answer for no words at all; that is no answer about the text."""
-    mask = pc.fill_null(is_empty_text(column), False).to_numpy()
-    return _issues(spec, column, mask, "empty_text", "a text is required")
-
-
-def _issues(
-    spec: ColumnSpec, column: pa.ChunkedArray, mask: np.ndarray, code: str, reason: str
-) -> list[RowIssue]:
-    found = []
-    for row in np.flatnonzero(mask).tolist():
-        value = column[row].as_py()
-        text = None if code == "missing_value" else str(value)[:200]
-        what = "is empty" if text is None or code == "empty_text" else f"is {text[:80]}"
-        found.append(RowIssue(row, spec.name, text, code, f"Column {spec.name!r} {what}: {reason}."))
-    return found

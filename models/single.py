@@ -10,7 +10,7 @@ import difflib
 import math
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +21,7 @@ from models.image_text import image_bytes
 from models.images import decode_picture, model_rows
 from models.manifest import ARROW_KINDS, ColumnSpec, ImageSpec, Kind, Manifest, Signature
 from models.payload import PayloadRefused, Rows, error, too_many_rows
-from models.signature import row_problems
+from models.rules import INEXACT_INTEGER, TOO_LARGE, RowIssue, check
 
 # A request with more mistakes than this is wrong as a whole; nobody reads the rest.
 MAX_ERRORS = 100
@@ -56,20 +56,31 @@ class _Problems:
             self.errors.append(error(at, code, detail))
 
 
-def model_input(manifest: Manifest, sent: Rows) -> pa.Table | np.ndarray:
-    """What ``LoadedModel.score`` takes, one row for each row sent.
+class ModelInput(NamedTuple):
+    """``data`` is what ``LoadedModel.score`` takes, one row for each row sent.
+
+    ``warnings`` are about values that are scored although training had nothing like them, up to MAX_ERRORS of
+    them, each with a pointer.
+    """
+
+    data: pa.Table | np.ndarray
+    warnings: list[dict[str, str]]
+
+
+def model_input(manifest: Manifest, sent: Rows) -> ModelInput:
+    """The rows, checked by all rules.
 
     Raises PayloadRefused ``invalid_input`` with up to MAX_ERRORS entries, or ``too_many_rows``.
     """
-    problems = _Problems(sent)
+    problems, warnings = _Problems(sent), _Problems(sent)
     image = manifest.signature.image
     if image is not None:
         data: pa.Table | np.ndarray = _images(image, sent, problems)
     else:
-        data = _table(manifest.signature, sent, problems)
+        data = _table(manifest.signature, sent, problems, warnings)
     if problems.errors:
         raise _refusal(manifest, problems)
-    return data
+    return ModelInput(data, warnings.errors)
 
 
 def _refusal(manifest: Manifest, problems: _Problems) -> PayloadRefused:
@@ -80,7 +91,7 @@ def _refusal(manifest: Manifest, problems: _Problems) -> PayloadRefused:
     return PayloadRefused("invalid_input", text + more + advice, problems.errors)
 
 
-def _table(signature: Signature, sent: Rows, problems: _Problems) -> pa.Table:
+def _table(signature: Signature, sent: Rows, problems: _Problems, warnings: _Problems) -> pa.Table:
     """The rows as columns; null stands in for a value that is missing or bad, and its problem is told."""
     rows = []
     told: set[tuple[int, str]] = set()
@@ -97,11 +108,18 @@ def _table(signature: Signature, sent: Rows, problems: _Problems) -> pa.Table:
         for spec, values in zip(signature.columns, zip(*rows, strict=True), strict=True)
     ]
     table = pa.table(columns, names=list(signature.names))
-    for issue in row_problems(signature, table):
+    checked = check(signature, table)
+    for issue in checked.refused:
         if (issue.row, issue.column) not in told:
-            field = _field(sent.rows[issue.row], signature.names.index(issue.column), issue.column)
-            problems.add(issue.row, field, issue.code, issue.message)
-    return table
+            _tell(signature, sent, issue, problems)
+    for issue in sorted(issue for unusual in checked.unusual for issue in unusual.issues()):
+        _tell(signature, sent, issue, warnings)
+    return checked.table
+
+
+def _tell(signature: Signature, sent: Rows, issue: RowIssue, where: _Problems) -> None:
+    field = _field(sent.rows[issue.row], signature.names.index(issue.column), issue.column)
+    where.add(issue.row, field, issue.code, issue.message)
 
 
 def _cells(signature: Signature, values: Any, row: int, problems: _Problems) -> list[Any]:
@@ -142,12 +160,20 @@ def _cell(spec: ColumnSpec, value: Any) -> tuple[Any, tuple[str, str] | None]:
     if not _is_of(spec.kind, value):
         return _BAD, ("wrong_type", f"{spec.name!r} must be {_NOUNS[spec.kind]}, not {_shown(value)}.")
     if spec.kind == "number":
-        value = _finite(value)
-        if value is None:
-            return _BAD, ("infinite_value", f"{spec.name!r} is too large for a 64-bit number.")
-    elif spec.kind == "string" and not _is_text(value):
+        return _number(spec, value)
+    if spec.kind == "string" and not _is_text(value):
         return _BAD, ("invalid_text", f"{spec.name!r} holds half of a character (a lone surrogate).")
     return value, None
+
+
+def _number(spec: ColumnSpec, value: int | float) -> tuple[Any, tuple[str, str] | None]:
+    if isinstance(value, int) and abs(value) >= INEXACT_INTEGER:
+        return _BAD, ("integer_too_large", f"{spec.name!r} is {str(value)[:50]}: {TOO_LARGE}.")
+    if math.isnan(value):
+        return _BAD, ("not_a_number", f"{spec.name!r} is NaN; send null for a missing value.")
+    if math.isinf(value):
+        return _BAD, ("infinite_value", f"{spec.name!r} is too large for a 64-bit number, or infinite.")
+    return float(value), None
 
 
 def _is_of(kind: Kind, value: Any) -> bool:
@@ -156,15 +182,6 @@ def _is_of(kind: Kind, value: Any) -> bool:
     if kind == "boolean":
         return isinstance(value, bool)
     return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _finite(value: int | float) -> float | None:
-    """None if there is no such 64-bit float: JSON's numbers have no bounds."""
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _is_text(value: str) -> bool:

@@ -20,8 +20,8 @@ from models.errors import SignatureRefused
 from models.estimators import parts
 from models.inputs import estimator_input
 from models.manifest import ColumnSpec, Signature
+from models.rules import is_empty_text
 from models.samples import Sample
-from models.signature import is_empty_text
 
 DEFAULT_COLUMN = "text"
 # What the model is tried with: as many texts as rows of a table, but not more than this of very long ones.

@@ -153,7 +153,8 @@ chunks = Table(
     Column("rows", BigInteger),
     Column("lines", BigInteger),
     Column("rows_failed", BigInteger),
-    Column("part", JSON),  # {"file", "bytes", "sha256", "errors_file"} of the attempt that was committed
+    # {"file", "bytes", "sha256", "errors_file", "unusual"} of the attempt that was committed
+    Column("part", JSON),
     Index(None, "job_id", "status", "index"),
     # few rows: what was sent is counted at every commit, what waits unsent may be thousands
     Index("ix_chunks_sent", "job_id", "status", sqlite_where=_SENT, postgresql_where=_SENT),

@@ -172,12 +172,22 @@ def _insert_chunks(connection: Connection, job_id: str, spans: Iterable[Span]) -
     return total
 
 
-def finished(database: Database, claim: StepClaim, result: dict[str, Any], ttl_seconds: float) -> None:
-    """Publish the joined file: the job has succeeded. Raises ``LostLease`` if another was first."""
+def finished(
+    database: Database,
+    claim: StepClaim,
+    result: dict[str, Any],
+    ttl_seconds: float,
+    notes: Sequence[str] = (),
+) -> None:
+    """Publish the joined file, and what its user should know of it: the job has succeeded.
+
+    Raises ``LostLease`` if another was first.
+    """
     with database.writing() as connection:
         now = database.now(connection)
         values = {
             "result": result,
+            "warnings": [*claim.job.warnings, *notes],
             "finished_at": now,
             "expires_at": now + ttl_seconds,
             "step_lease_until": None,

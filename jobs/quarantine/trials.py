@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Self
@@ -21,6 +21,7 @@ from jobs.quarantine.refusing import blank_span, refuse_span
 from jobs.records import Chunk, Claim, Input, Job
 from jobs.rows import score_span
 from jobs.scoring import RowsRefused, Scored
+from jobs.unusual import total
 from jobs.workshop import Workshop
 from models.errors import ModelError
 from models.loading import LoadedModel, ModelCache, load
@@ -78,6 +79,7 @@ class Outcome:
     number: int | None = None
     lines: int | None = None
     problems: tuple[RowProblem, ...] = ()
+    unusual: dict[str, int] = field(default_factory=dict)
 
     @property
     def died(self) -> bool:
@@ -106,20 +108,22 @@ class Piece:
 
 def join(pieces: Iterable[Piece]) -> tuple[Scored, int | None]:
     """Consecutive pieces as one chunk."""
-    tables, problems, rows, lines = [], [], 0, 0
+    tables, problems, unusual, rows, lines = [], [], [], 0, 0
     counted = False
     for piece in pieces:
+        unusual.append(piece.scored.unusual)
         problems += [problem.shifted(rows, lines) for problem in piece.scored.problems]
         tables.append(piece.scored.table)
         rows += len(piece.scored.table)
         lines += piece.lines or 0
         counted = piece.lines is not None
-    return Scored(pa.concat_tables(tables), problems), lines if counted else None
+    return Scored(pa.concat_tables(tables), problems, total(unusual)), lines if counted else None
 
 
 def _answer(piece: Piece) -> tuple[Outcome, bytes]:
-    problems = tuple(piece.scored.problems)
-    return Outcome(Ending.DONE, lines=piece.lines, problems=problems), to_arrow(piece.scored.table)
+    scored = piece.scored
+    outcome = Outcome(Ending.DONE, lines=piece.lines, problems=tuple(scored.problems), unusual=scored.unusual)
+    return outcome, to_arrow(scored.table)
 
 
 def to_arrow(table: pa.Table) -> bytes:
@@ -222,4 +226,4 @@ def raised(outcome: Outcome) -> Exception:
 
 def rows_of(outcome: Outcome, table: bytes) -> Piece:
     """The rows that a trial scored or refused."""
-    return Piece(Scored(from_arrow(table), list(outcome.problems)), outcome.lines)
+    return Piece(Scored(from_arrow(table), list(outcome.problems), outcome.unusual), outcome.lines)

@@ -17,7 +17,7 @@ import typer
 
 from base.settings import Settings
 from models.errors import ModelError
-from rowmill.cli import image_options
+from rowmill.cli import image_options, policy_options
 from rowmill.cli.exits import ExitCode, say, stop
 from rowmill.cli.image_options import image_spec
 
@@ -112,12 +112,15 @@ def add(
     draft: image_options.Draft = False,
     text: Text = None,
     code: Code = None,
+    on_unusual: policy_options.OnUnusual = None,
+    max_z: policy_options.MaxZ = None,
     as_json: AsJson = False,
 ) -> None:
     """Add FILE as a new version of NAME. A model file is code: add only files that you trust."""
     from models.adding import NewVersion  # noqa: PLC0415 - slow, see the top
 
     spec = image_spec(image, mode, resize, scale, mean, std, layout, draft)
+    asked = policy_options.policies(on_unusual or (), max_z)
     with _registry() as registry:
         manifest = registry.add(
             NewVersion(
@@ -134,6 +137,7 @@ def add(
                 meta={key: value for note in meta or () for key, value in _pairs(note).items()},
                 data=data,
                 revision=revision,
+                policies=asked,
             )
         )
     if as_json:
@@ -282,7 +286,7 @@ def _description(manifest: Manifest, aliases: Sequence[str]) -> str:
     text = "\n".join(f"{name:<11}{value}" for name, value in lines.items() if value)
     if manifest.signature.kind != "table":
         return text
-    columns = [("COLUMN", "TYPE", "SEEN", "REFUSES"), *map(_column, manifest.signature.columns)]
+    columns = [("COLUMN", "TYPE", "SEEN", "UNUSUAL", "REFUSES"), *map(_column, manifest.signature.columns)]
     return f"{text}\n\n{_table(columns)}"
 
 
@@ -294,7 +298,7 @@ def _cost(manifest: Manifest) -> str:
     return text
 
 
-def _column(spec: ColumnSpec) -> tuple[str, str, str, str]:
+def _column(spec: ColumnSpec) -> tuple[str, str, str, str, str]:
     seen = "-"
     if spec.categories:
         seen = ", ".join(str(label) for label in spec.categories[:5])
@@ -310,5 +314,10 @@ def _column(spec: ColumnSpec) -> tuple[str, str, str, str]:
         spec.name,
         spec.dtype,
         seen,
+        _policy(spec) if seen != "-" else "-",
         ", ".join(word for word, taken in accepted.items() if not taken) or "-",
     )
+
+
+def _policy(spec: ColumnSpec) -> str:
+    return spec.on_unusual if spec.near is None else f"{spec.on_unusual}, z > {spec.max_z:g}"

@@ -52,6 +52,19 @@ def test_one_row_is_answered_as_the_estimator_answers_it(client: Client, stocked
     }
 
 
+def test_a_value_unlike_those_of_training_is_answered_with_a_warning(client: Client) -> None:
+    rows = [GOOD, GOOD | {"age": 200.5, "visits": -1}]
+    alone = client.post("/predict", json={"model": "churn", "features": rows[1]}).json
+    both = client.post("/predict", json={"model": "churn", "instances": rows}).json
+    assert [(told["pointer"], told["code"]) for told in both["warnings"]] == [
+        ("/instances/1/age", "out_of_range"),
+        ("/instances/1/visits", "out_of_range"),
+    ]
+    assert [told["detail"] for told in both["warnings"]] == [told["detail"] for told in alone["warnings"]]
+    assert both["predictions"][1]["prediction"] == alone["prediction"]
+    assert "warnings" not in client.post("/predict", json={"model": "churn", "features": GOOD}).json
+
+
 @pytest.mark.parametrize(
     "shape",
     [

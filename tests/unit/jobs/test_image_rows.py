@@ -76,8 +76,8 @@ def test_a_job_and_a_single_prediction_give_the_model_the_same_bits(spec: ImageS
     scored([Member(f"{number}.bin", data, None) for number, data in enumerate(files)], spec, model)
     texts = [base64.b64encode(data).decode() for data in files]
     sent = read_rows({"instances": [{"image": text} for text in texts]}, (), 100)
-    for job, data, several in zip(model.images, files, model_input(manifest(spec), sent), strict=True):
-        alone = model_input(manifest(spec), image_rows([data]))
+    for job, data, several in zip(model.images, files, model_input(manifest(spec), sent).data, strict=True):
+        alone = model_input(manifest(spec), image_rows([data])).data
         assert len(alone) == 1
         np.testing.assert_array_equal(job, alone[0])
         np.testing.assert_array_equal(job, several)

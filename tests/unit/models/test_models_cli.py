@@ -96,6 +96,19 @@ def test_image_options_are_kept(tmp_path: Path) -> None:
     assert "nanoseconds for each byte of the image" in shown
 
 
+def test_policies_are_kept_and_shown(file: Path, tmp_path: Path) -> None:
+    WINE.to_csv(tmp_path / "sample.csv", index=False)
+    asked = ["--sample", tmp_path / "sample.csv", "--max-z", "6"]
+    asked += ["--on-unusual", "refuse", "--on-unusual", "ash=clip"]
+    columns = json.loads(models("add", "wine", file, *asked, "--json").stdout)["signature"]["columns"]
+    policies = {column["name"]: (column["on_unusual"], column["max_z"]) for column in columns}
+    assert policies == dict.fromkeys(WINE.columns, ("refuse", 6)) | {"ash": ("clip", 6)}
+    shown = models("show", "wine").stdout
+    assert re.search(r"^ash +float64 +1.36 to 3.23 +clip, z > 6 +missing, infinite$", shown, re.MULTILINE)
+    without = models("add", "wine", file, "--on-unusual", "clip")
+    assert (without.exit_code, "nothing_known" in without.stderr) == (1, True)
+
+
 def test_ls_and_show_tell_versions_and_aliases(file: Path) -> None:
     assert models("ls").stdout == ""
     assert "rowmill models add" in models("ls").stderr
@@ -140,12 +153,14 @@ def test_a_refusal_is_one_line_on_stderr(arguments: list[str], words: str) -> No
         ("--meta", "k"),
         ("--image", "8"),
         ("--image", "0x8"),
+        ("--on-unusual", "ash=drop"),
+        ("--max-z", "0"),
     ],
 )
 def test_an_option_of_the_wrong_form_is_a_usage_error(file: Path, option: str, value: str) -> None:
     result = models("add", "wine", file, option, value)
     assert result.exit_code == 2
-    assert value in result.stderr
+    assert value.rpartition("=")[2] in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,8 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> list[LoadedModel]:
 def thorough(model: LoadedModel, row: Any) -> dict[str, Any]:
     """Prediction and probabilities by name, as jobs get them. Raises PayloadRefused."""
     given_rows = model_input(model.manifest, read_rows({"features": row}, NAMES, 10))
-    found: dict[str, Any] = model.score(given_rows).to_pylist()[0]
+    assert given_rows.warnings == []
+    found: dict[str, Any] = model.score(given_rows.data).to_pylist()[0]
     return found
 
 
@@ -73,7 +74,7 @@ VALUES = st.one_of(
 )
 RECORDS = st.fixed_dictionaries({"age": VALUES, "visits": VALUES, "member": VALUES | st.booleans()})
 PLAIN = st.fixed_dictionaries(
-    {"age": st.floats(0, 120), "visits": st.integers(0, 60), "member": st.booleans()}
+    {"age": st.floats(20, 85), "visits": st.integers(2, 27), "member": st.booleans()}
 )
 STRANGE = st.dictionaries(st.sampled_from([*NAMES, "other"]), VALUES, max_size=4)
 LISTS = st.lists(VALUES, max_size=4)

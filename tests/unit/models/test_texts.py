@@ -26,7 +26,8 @@ from models.errors import ModelError, SignatureRefused
 from models.insight import insight
 from models.loading import LoadedModel
 from models.payload import read_rows
-from models.signature import match_columns, row_problems
+from models.rules import check
+from models.signature import match_columns
 from models.single import model_input
 from models.texts import EXAMPLE_CHARACTERS
 from tests.unit.models.making import added, saved_csv
@@ -224,14 +225,14 @@ ANY_TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1).filter(
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_text_reaches_the_model_as_it_was_sent(hashing: LoadedModel, texts: list[str]) -> None:
     sent = read_rows({"texts": texts}, ("text",), 1000, texts=True)
-    table = model_input(hashing.manifest, sent)
+    table = model_input(hashing.manifest, sent).data
     assert isinstance(table, pa.Table)
     assert table["text"].to_pylist() == texts
     answer = hashing.score(table)
     assert np.array_equal(answer["probability_glad"].to_numpy(), hashing.estimator.predict_proba(texts)[:, 0])
     for row, text in enumerate(texts):  # alone, a text is answered to the bit as among others
         alone = read_rows({"text": text}, ("text",), 1, texts=True)
-        assert hashing.score(model_input(hashing.manifest, alone)).equals(answer.slice(row, 1))
+        assert hashing.score(model_input(hashing.manifest, alone).data).equals(answer.slice(row, 1))
 
 
 BLANKS = ["", " ", "\t\r\n", "\u00a0", "\u3000\u2003", "\u2028", "\x0b\x0c"]
@@ -239,7 +240,7 @@ BLANKS = ["", " ", "\t\r\n", "\u00a0", "\u3000\u2003", "\u2028", "\x0b\x0c"]
 
 @pytest.mark.parametrize("blank", BLANKS)
 def test_a_text_of_nothing_is_refused(hashing: LoadedModel, blank: str) -> None:
-    issues = row_problems(hashing.manifest.signature, of(["good", blank, None, f"{blank}."], "text"))
+    issues = check(hashing.manifest.signature, of(["good", blank, None, f"{blank}."], "text")).refused
     assert [(issue.row, issue.code) for issue in issues] == [(1, "empty_text"), (2, "missing_value")]
 
 
