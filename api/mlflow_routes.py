@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify, request
 
 from api import mlflow_bodies, mlflow_docs, uploads
-from api.answering import answers, score
+from api.answering import answer
 from api.context import workshop
 from api.small_bodies import read_small
 from jobs.errors import Problem
@@ -28,8 +28,7 @@ def invocations() -> Response:
         body = read_small(request, shop.settings.max_predict_bytes)
     charset = request.mimetype_params.get("charset", "utf-8")
     rows = mlflow_bodies.rows_of(manifest, request.mimetype, charset, body, shop.settings.max_predict_rows)
-    found = answers(manifest, score(manifest, rows))
-    return jsonify({"predictions": [answer["prediction"] for answer in found]})
+    return jsonify({"predictions": [each["prediction"] for each in answer(manifest, rows)]})
 
 
 @blueprint.get("/ping")

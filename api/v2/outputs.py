@@ -1,19 +1,18 @@
-"""What goes out: which output tensors a model has, and a scored table as the tensors that were asked for."""
+"""What goes out: which output tensors a model has, and its answers as the tensors that were asked for."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import pyarrow as pa
 from flask import Response
 
 from api.v2.body import HEADER, InferRequest, RequestedOutput
-from models.manifest import LabelType, Manifest, Target, label_text
+from api.v2.tensors import DTYPES
+from models.manifest import LabelType, Manifest, label_text
 from models.payload import pointer, refused
 
 LABEL_DATATYPES: dict[LabelType, str] = {
@@ -28,38 +27,41 @@ LABEL_DATATYPES: dict[LabelType, str] = {
 class Output:
     """One output tensor: [rows], or [rows, classes] with the names of the classes.
 
-    ``columns`` are its columns in the scored table.
+    It is the ``part`` of each answer, of ``target`` where there are several.
     """
 
-    name: str
+    part: Literal["prediction", "probabilities"]
+    target: str | None
     datatype: str
-    columns: slice
     classes: tuple[str, ...] | None = None
+
+    @property
+    def name(self) -> str:
+        """With the target's name where there are several."""
+        return self.part if self.target is None else f"{self.part}_{self.target}"
 
     @property
     def shape(self) -> list[int]:
         """With -1 for the rows."""
         return [-1] if self.classes is None else [-1, len(self.classes)]
 
+    def values(self, answers: Sequence[dict[str, Any]]) -> list[Any]:
+        """The elements in row-major order; None where the model answered no finite number."""
+        found = [answer[self.part] for answer in answers]
+        if self.target is not None:
+            found = [by_target[self.target] for by_target in found]
+        return found if self.classes is None else [value for row in found for value in row.values()]
+
 
 def outputs_of(manifest: Manifest) -> list[Output]:
     """All that the model answers: its predictions, then, where it has them, its probabilities."""
     targets = manifest.targets
-    found = [
-        Output(_named("prediction", target, targets), LABEL_DATATYPES[target.label_type], slice(i, i + 1))
-        for i, target in enumerate(targets)
-    ]
-    start = len(targets)
-    for target in targets if manifest.has_probabilities else ():
+    named = [(target.name if len(targets) > 1 else None, target) for target in targets]
+    found = [Output("prediction", name, LABEL_DATATYPES[target.label_type]) for name, target in named]
+    for name, target in named if manifest.has_probabilities else ():
         classes = tuple(label_text(label) for label in target.classes or ())
-        columns = slice(start, start + len(classes))
-        found.append(Output(_named("probabilities", target, targets), "FP64", columns, classes))
-        start = columns.stop
+        found.append(Output("probabilities", name, "FP64", classes))
     return found
-
-
-def _named(what: str, target: Target, targets: Sequence[Target]) -> str:
-    return what if len(targets) == 1 else f"{what}_{target.name}"
 
 
 def wanted_outputs(manifest: Manifest, request: InferRequest) -> list[tuple[Output, bool]]:
@@ -81,42 +83,40 @@ def wanted_outputs(manifest: Manifest, request: InferRequest) -> list[tuple[Outp
 
 
 def infer_response(
-    manifest: Manifest, scored: pa.Table, wanted: Sequence[tuple[Output, bool]], request_id: str | None
+    manifest: Manifest,
+    answers: Sequence[dict[str, Any]],
+    wanted: Sequence[tuple[Output, bool]],
+    request_id: str | None,
 ) -> Response:
-    """``scored`` is under ``output_schema(manifest)``, with or without confidence."""
+    """``answers`` are those of ``POST /predict``, one a row."""
     header: dict[str, Any] = {"model_name": manifest.name, "model_version": str(manifest.version)}
     if request_id is not None:
         header["id"] = request_id
     binaries: list[bytes] = []
-    header["outputs"] = [_tensor(output, scored, binaries if binary else None) for output, binary in wanted]
+    header["outputs"] = [_tensor(output, answers, binaries if binary else None) for output, binary in wanted]
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
-    if not any(binary for _, binary in wanted):
+    if not binaries:
         return Response(text + b"\n", mimetype="application/json")
     answer = Response(b"".join([text, *binaries]), mimetype="application/octet-stream")
     answer.headers[HEADER] = str(len(text))
     return answer
 
 
-def _tensor(output: Output, scored: pa.Table, binaries: list[bytes] | None) -> dict[str, Any]:
+def _tensor(
+    output: Output, answers: Sequence[dict[str, Any]], binaries: list[bytes] | None
+) -> dict[str, Any]:
     """The tensor's part of the JSON; its data go into ``binaries`` if there are some."""
-    columns = scored.columns[output.columns]
-    shape = [len(scored), *output.shape[1:]]
+    shape = [len(answers), *output.shape[1:]]
     tensor: dict[str, Any] = {"name": output.name, "shape": shape, "datatype": output.datatype}
+    values = output.values(answers)
     if binaries is None:
-        return tensor | {"data": list(_by_row(columns))}
-    binaries.append(_binary(output.datatype, columns))
+        return tensor | {"data": values}
+    binaries.append(_packed(output.datatype, values))
     return tensor | {"parameters": {"binary_data_size": len(binaries[-1])}}
 
 
-def _by_row(columns: Sequence[pa.ChunkedArray]) -> Iterator[Any]:
-    """JSON has no NaN and no infinity; they become null, as in the other routes."""
-    for row in zip(*(column.to_pylist() for column in columns), strict=True):
-        yield from (None if isinstance(v, float) and not math.isfinite(v) else v for v in row)
-
-
-def _binary(datatype: str, columns: Sequence[pa.ChunkedArray]) -> bytes:
+def _packed(datatype: str, values: list[Any]) -> bytes:
     if datatype == "BYTES":
-        texts = [text.encode() for column in columns for text in column.to_pylist()]
+        texts = [text.encode() for text in values]
         return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
-    dtype = {"FP64": "<f8", "INT64": "<i8", "BOOL": "?"}[datatype]
-    return np.column_stack([column.to_numpy() for column in columns]).astype(dtype).tobytes()
+    return np.array(values, DTYPES[datatype]).tobytes()  # None is NaN

@@ -6,7 +6,7 @@ from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify, request
 
 from api import errors, health, uploads
-from api.answering import score
+from api.answering import answer
 from api.context import workshop
 from api.small_bodies import read_small
 from api.v2 import docs, metadata
@@ -80,7 +80,7 @@ def infer(name: str, version: str | None = None) -> Response:
 def _answered(manifest: Manifest, sent: InferRequest, max_rows: int) -> Response:
     wanted = wanted_outputs(manifest, sent)
     rows = rows_of(manifest, read_tensors(sent), max_rows)
-    return infer_response(manifest, score(manifest, rows), wanted, sent.id)
+    return infer_response(manifest, answer(manifest, rows), wanted, sent.id)
 
 
 def _resolve(name: str, version: str | None) -> Manifest:
