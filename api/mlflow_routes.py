@@ -28,7 +28,9 @@ def invocations() -> Response:
         body = read_small(request, shop.settings.max_predict_bytes)
     charset = request.mimetype_params.get("charset", "utf-8")
     rows = mlflow_bodies.rows_of(manifest, request.mimetype, charset, body, shop.settings.max_predict_rows)
-    return jsonify({"predictions": [each["prediction"] for each in answer(manifest, rows)]})
+    found = answer(manifest, rows)
+    predictions = {"predictions": [each["prediction"] for each in found.answers]}
+    return jsonify(predictions | ({"warnings": found.warnings} if found.warnings else {}))
 
 
 @blueprint.get("/ping")

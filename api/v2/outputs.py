@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from flask import Response
 
+from api.answering import Answered
 from api.v2.body import HEADER, InferRequest, RequestedOutput
 from api.v2.tensors import DTYPES
 from models.manifest import LabelType, Manifest, label_text
@@ -84,16 +85,20 @@ def wanted_outputs(manifest: Manifest, request: InferRequest) -> list[tuple[Outp
 
 def infer_response(
     manifest: Manifest,
-    answers: Sequence[dict[str, Any]],
+    found: Answered,
     wanted: Sequence[tuple[Output, bool]],
     request_id: str | None,
 ) -> Response:
-    """``answers`` are those of ``POST /predict``, one a row."""
+    """A parameter holds texts only, so warnings are JSON in a text."""
     header: dict[str, Any] = {"model_name": manifest.name, "model_version": str(manifest.version)}
     if request_id is not None:
         header["id"] = request_id
+    if found.warnings:
+        header["parameters"] = {"warnings": json.dumps(found.warnings)}
     binaries: list[bytes] = []
-    header["outputs"] = [_tensor(output, answers, binaries if binary else None) for output, binary in wanted]
+    header["outputs"] = [
+        _tensor(output, found.answers, binaries if binary else None) for output, binary in wanted
+    ]
     text = json.dumps(header, separators=(",", ":"), allow_nan=False).encode()
     if not binaries:
         return Response(text + b"\n", mimetype="application/json")
