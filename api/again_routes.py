@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from api import idempotency, uploads
+from api import idempotency, overload, uploads
 from api.accepted import accepted
 from api.context import scope, workshop
 from jobs import again, reading
@@ -26,6 +26,7 @@ def retry(job_id: str) -> Response:
     key, asked = idempotency.key_of(request), idempotency.fingerprint(f"retry of {job_id}", options)
     if made := find_repeat(shop.database, parent.owner, key, asked):
         return accepted(made, is_new=False)
+    overload.refuse_when_full(key)
     return _accept(parent, again.retry(shop, parent, options, key=key, request_sha256=asked))
 
 
@@ -39,6 +40,7 @@ def clone(job_id: str) -> Response:
     key, asked = idempotency.key_of(request), idempotency.fingerprint(f"clone of {job_id}", options)
     if made := find_repeat(shop.database, view.job.owner, key, asked):
         return accepted(made, is_new=False)
+    overload.refuse_when_full(key)
     return _accept(view.job, again.clone(shop, view.job, view.input, options, key=key, request_sha256=asked))
 
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from apiflask import APIFlask
 from flask import Response, g, request
-from uuid6 import uuid7
 
 from api import (
     again_routes,
     auth,
+    documents,
     errors,
     health,
     job_routes,
+    limits,
     mlflow_routes,
     model_routes,
     openapi,
     pages,
     predict_routes,
+    proxies,
+    request_ids,
     result_routes,
 )
 from api.v2 import routes as v2_routes
@@ -25,20 +28,30 @@ from base.settings import Settings
 from jobs.errors import Problem
 from jobs.workshop import Workshop
 
+SECURITY_HEADERS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+# Pages say themselves what they load; data load nothing, and stand in no other site's frame.
+DATA_HEADERS = (*SECURITY_HEADERS, ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
+
 
 def create_app() -> APIFlask:
     """A WSGI app on the settings of the environment; connections are made when they are first used."""
     settings = Settings()
-    logs.configure(settings.log_format, settings.log_level)
-    app = APIFlask(__name__, title="Rowmill", version="0.1.0", docs_path=None)
+    logs.configure(settings.log_format, settings.log_level, request_ids.add_to_log)
+    app = APIFlask(__name__, title="Rowmill", version="0.1.0", docs_path=None, spec_path=None)
     openapi.register(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["workshop"] = Workshop.open(settings, worker="api")
     app.before_request(_name_request)
     app.before_request(_refuse_nul)
     auth.register(app, settings)
+    limits.register(app, settings)
     app.after_request(_finish_response)
     errors.register(app)
+    proxies.register(app, settings.trusted_proxies)
     for room in (
         health,
         job_routes,
@@ -49,13 +62,14 @@ def create_app() -> APIFlask:
         v2_routes,
         model_routes,
         pages,
+        documents,
     ):
         app.register_blueprint(room.blueprint)
     return app
 
 
 def _name_request() -> None:
-    g.request_id = request.headers.get("X-Request-ID", "")[:128] or str(uuid7())
+    g.request_id = request_ids.begin(request.environ.get("HTTP_X_REQUEST_ID", ""))
 
 
 def _refuse_nul() -> None:
@@ -66,5 +80,5 @@ def _refuse_nul() -> None:
 
 def _finish_response(response: Response) -> Response:
     response.headers["X-Request-ID"] = g.request_id
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    response.headers.extend(SECURITY_HEADERS if response.mimetype == "text/html" else DATA_HEADERS)
     return response

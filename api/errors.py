@@ -56,6 +56,7 @@ STATUSES = {
     "result_expired": 410,
     "input_expired": 410,
     "disk_low": 503,
+    "queue_full": 503,
     # the operator's fault, not the client's
     "digest_mismatch": 500,
     "artefact_missing": 500,
@@ -64,7 +65,13 @@ STATUSES = {
 }
 # Browsers ask their user at the second; programs read the first.
 CHALLENGES = ('Bearer realm="Rowmill"', 'Basic realm="Rowmill", charset="UTF-8"')
-RETRY_AFTER_SECONDS = {"not_finished": 1, "idempotency_key_in_use": 5, "disk_low": 60, "database_down": 5}
+RETRY_AFTER_SECONDS = {
+    "not_finished": 1,
+    "idempotency_key_in_use": 5,
+    "disk_low": 60,
+    "queue_full": 10,
+    "database_down": 5,
+}
 
 
 def register(app: APIFlask) -> None:

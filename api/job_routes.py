@@ -9,7 +9,7 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request, url_for
 
-from api import idempotency, uploads, waiting
+from api import idempotency, overload, uploads, waiting
 from api.accepted import accepted
 from api.context import caller, scope, workshop
 from api.digests import BodyDigests
@@ -54,6 +54,7 @@ def _submit() -> Response:
     if not form:
         early = parse_options(uploads.options_of(query, {}))
         shop.registry.resolve(early.model, shop.settings.default_model or None)
+    overload.refuse_when_full(key)
     limits = (shop.settings.max_upload_bytes, shop.settings.min_free_bytes)
     with (
         idempotency.receiving(request, key, digests) as keep_key,

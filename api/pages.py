@@ -20,7 +20,10 @@ blueprint = APIBlueprint("pages", __name__, tag="Start")
 
 RECENT_JOBS = 10
 # No script, no frame, nothing from elsewhere: what a page shows came from files and names of users.
-CONTENT_POLICY = "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'"
+CONTENT_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
 # A longer row makes no line that anybody would copy.
 MAX_EXAMPLE_COLUMNS = 30
 MAX_EXAMPLE_TEXT = 100
@@ -62,7 +65,7 @@ def _content() -> dict[str, Any]:
         "links": {
             "models": url_for("models.index"),
             "jobs": url_for("jobs.index"),
-            "openapi": url_for("openapi.spec"),
+            "openapi": url_for("documents.openapi"),
             "health": url_for("health.healthz"),
             "ready": url_for("health.readyz"),
             "ready_for_jobs": url_for("health.readyz") + "?for=jobs",

@@ -8,8 +8,8 @@ import sys
 import structlog
 
 
-def configure(log_format: str, log_level: str) -> None:
-    """Set up structlog for this process; call once, at its start."""
+def configure(log_format: str, log_level: str, *more: structlog.types.Processor) -> None:
+    """Set up structlog for this process; call once, at its start. ``more`` steps may add to each line."""
     render: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
@@ -18,6 +18,7 @@ def configure(log_format: str, log_level: str) -> None:
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
+            *more,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.dict_tracebacks

@@ -18,6 +18,9 @@ from base.access.hosts import is_loopback
 
 MIB = 1 << 20
 GIB = 1 << 30
+# So many in such a time; several are parted by semicolons.
+_RATE = r"[1-9][0-9]{0,8}/(second|minute|hour|day)"
+_RATES = rf"^({_RATE}(;{_RATE})*)?$"
 ADMIN_KEY_LENGTH = 32
 
 
@@ -86,6 +89,23 @@ class Settings(BaseSettings):
     )
     allowed_origins: str = Field(
         "", description="Other sites whose pages may change things here: `https://app.example.org`."
+    )
+    max_open_jobs: int = Field(
+        0, ge=0, description="Jobs of all owners that have not ended, beyond which none is accepted; 0: any."
+    )
+    rate_limit: str = Field(
+        "",
+        pattern=_RATES,
+        description="Most requests of one caller: `20/second;10000/hour`; empty: any number.",
+    )
+    rate_limit_predict: str = Field(
+        "", pattern=_RATES, description="Most predictions that one caller may ask for, counted by requests."
+    )
+    rate_limit_submit: str = Field(
+        "", pattern=_RATES, description="Most jobs that one caller may submit, retry or clone."
+    )
+    trusted_proxies: int = Field(
+        0, ge=0, le=10, description="Proxies in front of the API whose `X-Forwarded-…` headers are believed."
     )
     log_format: str = Field(
         "text", pattern="^(text|json)$", description="`text` for people, `json` for machines."

@@ -13,7 +13,7 @@ from base.database.tables import chunks, inputs, jobs, owned, ticks, workers
 from jobs.errors import Problem
 from jobs.records import Chunk, Input, Job
 from jobs.results import shift
-from jobs.states import ChunkStatus, JobStatus
+from jobs.states import FINAL, ChunkStatus, JobStatus
 from models.names import parse
 
 
@@ -175,6 +175,14 @@ def list_jobs(
     query = select(jobs).where(and_(*conditions)).order_by(jobs.c.id.desc()).limit(limit)
     with database.reading() as connection:
         return Job.from_rows(connection.execute(query))
+
+
+def count_open_jobs(database: Database) -> int:
+    """Jobs of all owners that have not ended."""
+    still_open = [status for status in JobStatus if status not in FINAL]
+    query = select(func.count()).select_from(jobs).where(jobs.c.status.in_(still_open))
+    with database.reading() as connection:
+        return int(connection.execute(query).scalar_one())
 
 
 def list_chunks(database: Database, job_id: str) -> list[Chunk]:

@@ -28,6 +28,8 @@ timeout = 60
 graceful_timeout = 10
 # Long enough for ?keep= with many column names.
 limit_request_line = 8190
+# Whom to believe about forwarded requests is the app's to decide (setting trusted_proxies), not gunicorn's.
+forwarded_allow_ips = ""
 # The heartbeat file must never wait for a disk.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - unlinked as soon as it is open
 control_socket_disable = True

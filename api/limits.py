@@ -1,0 +1,142 @@
+"""Rate limits: so many requests from one caller, counted in Redis for all processes together.
+
+Where no limit is set a request costs nothing here, and Redis is not asked. While Redis does not answer, each
+process counts for itself: a caller then has the limit once for each process, and nobody waits.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from ipaddress import IPv6Address, ip_address
+
+import redis
+import structlog
+from apiflask import APIFlask
+from flask import Response, request
+from limits import RateLimitItem, parse_many
+from limits.storage import MemoryStorage, RedisStorage
+from limits.strategies import MovingWindowRateLimiter
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from api import errors
+from api.context import caller
+from base.broker import plain_redis_url
+from base.settings import Settings
+from jobs.errors import Problem
+
+# What a request may lose to a Redis that is frozen, once in so many seconds and not by all threads.
+TIMEOUT_SECONDS = 0.1
+BREAKER_SECONDS = 5.0
+# All of these cost the same: a model is asked, or a job is made.
+PREDICTING = frozenset({"predict.predict", "mlflow.invocations", "v2.infer", "v2.version_infer"})
+SUBMITTING = frozenset({"jobs.submit", "again.retry", "again.clone"})
+# Load balancers ask often and must not be told that the server is ill; style sheets cost nothing.
+FREE = frozenset(
+    {"health.healthz", "health.health", "health.readyz", "v2.live", "v2.ready", "mlflow.ping", "static"}
+)
+
+log = structlog.get_logger()
+
+
+class TooOften(Problem):
+    """A request over a limit; the same may be sent again after so many seconds."""
+
+    def __init__(self, limit: RateLimitItem, wait_seconds: int) -> None:
+        super().__init__(
+            "rate_limited",
+            f"More than {limit} were sent. Send this again in {wait_seconds} s; Retry-After says so too.",
+        )
+        self.wait_seconds = wait_seconds
+
+
+def register(app: APIFlask, settings: Settings) -> None:
+    """Hold the requests of ``app`` to the limits that are set."""
+    by_rule = [
+        (None, parse_limits(settings.rate_limit)),
+        (PREDICTING, parse_limits(settings.rate_limit_predict)),
+        (SUBMITTING, parse_limits(settings.rate_limit_submit)),
+    ]
+    rules = [(endpoints, limits) for endpoints, limits in by_rule if limits]
+    if not rules:
+        return
+    counter = Counter(settings.redis_url)
+
+    def check() -> None:
+        endpoint = request.endpoint or ""  # none: there is nothing at the address, which counts too
+        if endpoint in FREE:
+            return
+        who = caller_name()
+        for endpoints, limits in rules:
+            if endpoints is None or endpoint in endpoints:
+                counter.count(limits, "all" if endpoints is None else min(endpoints), who)
+
+    app.before_request(check)
+    app.register_error_handler(TooOften, _refusal)
+
+
+def parse_limits(text: str) -> list[RateLimitItem]:
+    """``10/second;1000/hour`` as limits, the shortest first; none for an empty text."""
+    return sorted(parse_many(text)) if text else []
+
+
+def caller_name() -> str:
+    """Whom a request counts for: the key it shows, else the client's address (of IPv6 its network, /64)."""
+    if key_id := caller().key_id:
+        return f"key {key_id}"
+    sent_from = request.remote_addr or ""
+    try:
+        address = ip_address(sent_from.partition("%")[0])
+    except ValueError:
+        return sent_from  # a Unix socket has none
+    if isinstance(address, IPv6Address):
+        return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
+    return str(address)
+
+
+class Counter:
+    """Counts requests in Redis, and in this process for some seconds after Redis did not answer."""
+
+    def __init__(self, redis_url: str) -> None:
+        url = plain_redis_url(redis_url).replace("unix://", "redis+unix://", 1)
+        # redis-py would try again for seconds
+        quick = {"socket_timeout": TIMEOUT_SECONDS, "socket_connect_timeout": TIMEOUT_SECONDS}
+        self._shared = MovingWindowRateLimiter(
+            RedisStorage(url, key_prefix="rowmill:limits", retry=Retry(NoBackoff(), 0), **quick)  # type: ignore[arg-type]
+        )
+        self._own = MovingWindowRateLimiter(MemoryStorage())
+        self._closed_until: float | None = None  # None: Redis answers
+
+    def count(self, limits: Sequence[RateLimitItem], scope: str, who: str) -> None:
+        """Count one request of ``who``.
+
+        Raises ``TooOften`` for one that is over a limit, which is not counted.
+        """
+        now = time.monotonic()
+        if self._closed_until is None or now >= self._closed_until:
+            if self._closed_until is not None:
+                self._closed_until = now + BREAKER_SECONDS  # one asks, the others need not wait with it
+            try:
+                _count(self._shared, limits, scope, who)
+            except (redis.RedisError, OSError) as error:
+                self._closed_until = now + BREAKER_SECONDS
+                log.warning("rate limits are counted by this process alone", reason=str(error))
+            else:
+                self._closed_until = None
+                return
+        _count(self._own, limits, scope, who)
+
+
+def _count(counter: MovingWindowRateLimiter, limits: Sequence[RateLimitItem], scope: str, who: str) -> None:
+    for limit in limits:
+        if not counter.hit(limit, scope, who):
+            free_at = counter.get_window_stats(limit, scope, who).reset_time
+            raise TooOften(limit, max(1, math.ceil(free_at - time.time())))
+
+
+def _refusal(error: TooOften) -> Response:
+    answer = errors.problem(429, error.code, error.message)
+    answer.headers["Retry-After"] = str(error.wait_seconds)
+    return answer
