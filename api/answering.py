@@ -43,19 +43,28 @@ def _plain_answers(manifest: Manifest, sent: Rows) -> list[dict[str, Any]] | Non
     """Answers for few rows without anything unusual about them; None for any others."""
     if len(sent.rows) > MAX_PLAIN_ROWS or not manifest.signature.names:
         return None
-    plain = workshop().models.get(manifest.name, manifest.version).plain_rows
-    found: list[dict[str, Any]] = []
+    model = workshop().models.get(manifest.name, manifest.version)
+    found = []
     for row in sent.rows:
-        if (one := plain.answer(row)) is None:
+        if (one := plain_answer(model, row)) is None:
             return None
-        label, probabilities = one
-        found.append({"prediction": label})
-        if probabilities:
-            found[-1] |= {
-                "confidence": max(probabilities),
-                "probabilities": dict(zip(plain.class_names, probabilities, strict=True)),
-            }
+        found.append(one)
     return found
+
+
+def plain_answer(model: LoadedModel, row: Any) -> dict[str, Any] | None:
+    """The answer to a row without anything unusual about it, by a model that has a kernel; else None."""
+    plain = model.plain_rows
+    if (answered := plain.answer(row)) is None:
+        return None
+    label, probabilities = answered
+    if not probabilities:
+        return {"prediction": label}
+    return {
+        "prediction": label,
+        "confidence": max(probabilities),
+        "probabilities": dict(zip(plain.class_names, probabilities, strict=True)),
+    }
 
 
 def score(manifest: Manifest, sent: Rows) -> pa.Table:

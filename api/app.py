@@ -22,19 +22,14 @@ from api import (
     request_ids,
     result_routes,
 )
+from api.auth import Door
+from api.headers import DATA_HEADERS, SECURITY_HEADERS
+from api.short_way import ShortWay
 from api.v2 import routes as v2_routes
 from base import logs
 from base.settings import Settings
 from jobs.errors import Problem
 from jobs.workshop import Workshop
-
-SECURITY_HEADERS = (
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "no-referrer"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-)
-# Pages say themselves what they load; data load nothing, and stand in no other site's frame.
-DATA_HEADERS = (*SECURITY_HEADERS, ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
 
 
 def create_app() -> APIFlask:
@@ -44,13 +39,16 @@ def create_app() -> APIFlask:
     app = APIFlask(__name__, title="Rowmill", version="0.1.0", docs_path=None, spec_path=None)
     openapi.register(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    app.extensions["workshop"] = Workshop.open(settings, worker="api")
+    shop = app.extensions["workshop"] = Workshop.open(settings, worker="api")
+    door = Door(settings)
     app.before_request(_name_request)
     app.before_request(_refuse_nul)
-    auth.register(app, settings)
+    auth.register(app, door)
     limits.register(app, settings)
     app.after_request(_finish_response)
     errors.register(app)
+    if not limits.hold_predictions(settings):
+        app.wsgi_app = ShortWay(app.wsgi_app, door, shop)  # type: ignore[method-assign]
     proxies.register(app, settings.trusted_proxies)
     for room in (
         health,

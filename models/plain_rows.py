@@ -18,6 +18,7 @@ from models.outputs import NEAR_TIE
 from models.rules import FLOAT32_OVERFLOW, INEXACT_INTEGER
 from models.scorers import row_scorer
 
+_ROWS = frozenset({dict, list})
 _NUMBER, _BOOLEAN = frozenset({float, int}), frozenset({bool})
 
 
@@ -48,7 +49,7 @@ class PlainRows:
         return self._classes[answered.index(best)], answered
 
     def _values(self, row: Any) -> list[Any] | None:
-        if len(row) != len(self._names):
+        if type(row) not in _ROWS or len(row) != len(self._names):
             return None
         try:
             values = [row[name] for name in self._names] if type(row) is dict else row

@@ -1,0 +1,112 @@
+"""The short way for a single plain row: answered in front of Flask, in a third of the time.
+
+``POST /predict`` with one row is most of what an online service is asked, and Flask spends more on such a
+request than the model does. This decides nothing: it answers a request only where the route would answer the
+same, and hands on everything that is in any way unusual, refused or broken.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from api import request_ids, strict_json
+from api.answering import plain_answer
+from api.auth import Door
+from api.headers import DATA_HEADERS
+from base.access.errors import AccessRefused
+from jobs.errors import Problem
+from jobs.workshop import Workshop
+from models.errors import ModelError
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+PATH = "/predict"
+MAX_BYTES = 64 << 10
+# What says that a request is not plain JSON, that its body has no known length, or that the answer needs more
+# than usual.
+_UNUSUAL = (
+    "HTTP_CONTENT_ENCODING",
+    "HTTP_TRANSFER_ENCODING",
+    "HTTP_ORIGIN",
+    "HTTP_X_REQUEST_ID",
+    "HTTP_EXPECT",
+)
+_OTHER_TYPES = ("multipart/", "image/")
+_QUERY = re.compile(r"(?:model=([A-Za-z0-9_.@-]*))?")
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+
+class ShortWay:
+    """A WSGI application in front of Flask's."""
+
+    def __init__(self, flask: WSGIApplication, door: Door, shop: Workshop) -> None:
+        self.flask = flask
+        self._door = door
+        self._shop = shop
+        self._max_bytes = min(MAX_BYTES, shop.settings.max_predict_bytes)
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        """Answer, or let Flask answer."""
+        if environ["PATH_INFO"] == PATH and environ["REQUEST_METHOD"] == "POST" and self._is_small(environ):
+            body = _read(environ)
+            try:
+                answer = self._answer(environ, body)
+            except (AccessRefused, ModelError, Problem, SQLAlchemyError):
+                answer = None  # it happens again in Flask, which tells the client
+            if answer is not None:
+                return _send(answer, request_ids.begin(environ.get("HTTP_X_REQUEST_ID", "")), start_response)
+            environ["wsgi.input"] = io.BytesIO(body)
+        return self.flask(environ, start_response)
+
+    def _is_small(self, environ: WSGIEnvironment) -> bool:
+        length = environ.get("CONTENT_LENGTH") or ""
+        return (
+            length.isdecimal()
+            and int(length) <= self._max_bytes
+            and not environ.get("CONTENT_TYPE", "").startswith(_OTHER_TYPES)
+            and not any(name in environ for name in _UNUSUAL)
+        )
+
+    def _answer(self, environ: WSGIEnvironment, body: bytes) -> dict[str, Any] | None:
+        self._door.admit(environ, self._shop.database)
+        value = strict_json.parse(body)
+        if type(value) is not dict or not {"features"} <= value.keys() <= {"features", "model"}:
+            return None
+        query, named = _QUERY.fullmatch(environ["QUERY_STRING"]), value.get("model")
+        if query is None or (query[1] and named and query[1] != named):
+            return None
+        reference = query[1] or named or None
+        manifest = self._shop.catalog.resolve(reference, self._shop.settings.default_model or None)
+        if "features" in manifest.signature.names:
+            return None
+        model = self._shop.models.get(manifest.name, manifest.version)
+        answered = plain_answer(model, value["features"])
+        named_version = {"name": manifest.name, "version": manifest.version}
+        return None if answered is None else {"model": named_version, **answered}
+
+
+def _read(environ: WSGIEnvironment) -> bytes:
+    """The body; what there is of it if it breaks off, which is then found to be too short."""
+    try:
+        return bytes(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
+    except Exception:  # noqa: BLE001 - what a server raises at broken framing has no common base
+        return b""
+
+
+def _send(answer: dict[str, Any], request_id: str, start_response: StartResponse) -> Iterable[bytes]:
+    body = _encode(answer).encode() + b"\n"
+    headers = [
+        ("Content-Type", "application/json"),
+        ("Content-Length", str(len(body))),
+        ("X-Request-ID", request_id),
+        *DATA_HEADERS,
+    ]
+    start_response("200 OK", headers)
+    return [body]

@@ -1,0 +1,121 @@
+"""In front of Flask a request is answered as Flask would answer it, or handed on as it came."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from apiflask import APIFlask
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.datasets import load_wine
+from werkzeug.test import Client, TestResponse
+
+WINE = load_wine(as_frame=True).data
+ROW: dict[str, Any] = WINE.iloc[7].to_dict()
+
+CELLS = st.one_of(
+    st.floats(0, 2000),
+    st.integers(0, 400),
+    st.integers(),
+    st.floats(),
+    st.none(),
+    st.text(max_size=3),
+    st.booleans(),
+)
+ROWS = st.one_of(
+    st.just(ROW),
+    st.sampled_from(WINE.to_dict("records")),
+    st.builds(lambda name, cell: {**ROW, name: cell}, st.sampled_from([*ROW, "other"]), CELLS),
+    st.builds(lambda name: {key: ROW[key] for key in ROW if key != name}, st.sampled_from(list(ROW))),
+    st.just(list(ROW.values())),
+    st.lists(CELLS, max_size=14),
+    CELLS,
+)
+MODELS = st.sampled_from(
+    [None, "wine", "wine@1", "wine@2", "wine@production", "diabetes", "digits", "nobody", 7, ""]
+)
+BODIES = st.one_of(
+    st.builds(lambda row: {"features": row}, ROWS),
+    st.builds(lambda row, model: {"model": model, "features": row}, ROWS, MODELS),
+    st.builds(lambda row: {"instances": [row]}, ROWS),
+    st.builds(lambda row: {"features": row, "instances": [row]}, ROWS),
+    ROWS,
+)
+TEXTS = st.one_of(
+    BODIES.map(lambda body: json.dumps(body).encode()),
+    st.sampled_from([b"", b"{", b"\xff", b'{"features": NaN}', b'{"features": [], "features": []}', b"[]"]),
+)
+QUERIES = st.sampled_from(
+    [
+        "",
+        "model=wine",
+        "model=wine@1",
+        "model=",
+        "model=wine&model=wine",
+        "model=%77ine",
+        "wine",
+        "rows=1",
+        "model=nobody",
+    ]
+)
+HEADERS = st.fixed_dictionaries(
+    {},
+    optional={
+        "Content-Type": st.sampled_from(
+            ["application/json", "text/plain", "image/png", "multipart/form-data"]
+        ),
+        "X-Request-ID": st.just("mine"),
+        "Origin": st.sampled_from(["http://localhost", "http://evil.example"]),
+        "Host": st.sampled_from(["localhost", "evil.example"]),
+        "Content-Encoding": st.sampled_from(["identity", "gzip"]),
+        "X-API-Key": st.just("rm_none"),
+    },
+)
+
+
+def ask(app: Any, body: bytes, query: str, headers: dict[str, str]) -> TestResponse:
+    length = {"CONTENT_LENGTH": headers.pop("Content-Length")} if "Content-Length" in headers else {}
+    return Client(app).post(
+        "/predict", query_string=query, data=body, headers=headers, environ_overrides=length
+    )
+
+
+def essence(answer: TestResponse) -> tuple[Any, ...]:
+    """What a client gets, without what differs from one request to the next."""
+    names = sorted(name for name, _ in answer.headers)
+    body = {**answer.json, "request_id": None} if answer.json else answer.data
+    return answer.status_code, names, body
+
+
+@given(body=TEXTS, query=QUERIES, headers=HEADERS)
+def test_every_request_gets_the_answer_that_flask_gives(
+    shared_app: APIFlask, body: bytes, query: str, headers: dict[str, str]
+) -> None:
+    short: Any = shared_app.wsgi_app
+    wanted = ask(short.flask, body, query, headers)
+    assert essence(ask(short, body, query, headers)) == essence(wanted)
+
+
+def refuse_to_serve(_environ: Any, _start_response: Any) -> Any:
+    raise AssertionError("it was handed on")
+
+
+@pytest.mark.parametrize("query", ["", "model=wine@1"])
+@pytest.mark.parametrize("row", [ROW, list(ROW.values())])
+def test_a_plain_row_never_reaches_flask(
+    shared_app: APIFlask, monkeypatch: pytest.MonkeyPatch, row: Any, query: str
+) -> None:
+    monkeypatch.setattr(shared_app.wsgi_app, "flask", refuse_to_serve)
+    body = json.dumps({"model": "wine@1", "features": row}).encode()
+    answer = ask(shared_app.wsgi_app, body, query, {})
+    assert answer.status_code == 200
+    assert answer.json is not None
+    assert answer.json["model"] == {"name": "wine", "version": 1}
+
+
+def test_a_body_that_breaks_off_is_refused(shared_app: APIFlask) -> None:
+    body = json.dumps({"model": "wine", "features": ROW}).encode()
+    answer = ask(shared_app.wsgi_app, body[:40], "", {"Content-Length": str(len(body))})
+    assert (answer.status_code, answer.json and answer.json["code"]) == (400, "incomplete_body")
