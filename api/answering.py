@@ -41,7 +41,7 @@ def answer(manifest: Manifest, sent: Rows) -> Answered:
 
 def _plain_answers(manifest: Manifest, sent: Rows) -> list[dict[str, Any]] | None:
     """Answers for few rows without anything unusual about them; None for any others."""
-    if len(sent.rows) > MAX_PLAIN_ROWS or not manifest.signature.names:
+    if len(sent.rows) > MAX_PLAIN_ROWS:
         return None
     model = workshop().models.get(manifest.name, manifest.version)
     found = []

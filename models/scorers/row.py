@@ -24,7 +24,8 @@ def row_scorer(estimator: Any, manifest: Manifest) -> Kernel | None:
 
     It takes finite numbers only. Compared on rows drawn from the ranges that the signature knows.
     """
-    if manifest.signature.input != "matrix" or len(manifest.targets) != 1:
+    is_table = manifest.signature.kind == "table" and manifest.signature.input == "matrix"
+    if not is_table or len(manifest.targets) != 1:
         return None
     kernel = _kernel(estimator)
     return kernel if kernel and _is_equal(kernel, estimator, manifest) else None
