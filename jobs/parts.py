@@ -19,13 +19,14 @@ MAX_DICTIONARY_BYTES = 64 << 10
 
 
 def open_writer(out: Path | IO[bytes], schema: pa.Schema, *, checksums: bool = False) -> pq.ParquetWriter:
-    """A writer with the encodings that suit scores: zstd, and BYTE_STREAM_SPLIT for numbers.
+    """A writer with the encodings that suit scores: zstd, and BYTE_STREAM_SPLIT for fractions.
 
     Probabilities never repeat, so a dictionary only costs time: without it, writing is over twice as fast and
-    the file nearly half as large. ``checksums`` of pages cost a tenth of the writing.
+    the file nearly half as large. Whole numbers have one: DuckDB 1.5 reads BYTE_STREAM_SPLIT of fractions
+    only. ``checksums`` of pages cost a tenth of the writing.
     """
-    numbers = [f.name for f in schema if pa.types.is_floating(f.type) or pa.types.is_integer(f.type)]
-    others = [f.name for f in schema if f.name not in numbers]
+    fractions = [f.name for f in schema if f.type in (pa.float32(), pa.float64())]
+    others = [f.name for f in schema if f.name not in fractions]
     return pq.ParquetWriter(
         out,
         schema,
@@ -33,7 +34,7 @@ def open_writer(out: Path | IO[bytes], schema: pa.Schema, *, checksums: bool = F
         compression_level=1,
         use_dictionary=others or False,
         dictionary_pagesize_limit=MAX_DICTIONARY_BYTES,
-        column_encoding=dict.fromkeys(numbers, "BYTE_STREAM_SPLIT"),
+        column_encoding=dict.fromkeys(fractions, "BYTE_STREAM_SPLIT"),
         write_statistics=True,
         write_page_checksum=checksums,
     )
