@@ -7,7 +7,7 @@ from flask import Response, request
 
 from api import idempotency, overload, uploads
 from api.accepted import accepted
-from api.context import scope, workshop
+from api.context import quota, scope, workshop
 from jobs import again, reading
 from jobs.lifecycle.submission import NewJob, accept_child, find_repeat
 from jobs.lifecycle.window import PLAN, send_step
@@ -50,7 +50,7 @@ def _given() -> dict[str, str]:
 
 def _accept(parent: Job, new: NewJob) -> Response:
     shop = workshop()
-    job, is_new = accept_child(shop.database, new, parent.id)
+    job, is_new = accept_child(shop.database, new, parent.id, quota())
     if is_new:
         send_step(shop.database, shop.broker, PLAN, job.id)
     return accepted(job, is_new=is_new)

@@ -11,6 +11,7 @@ import base64
 import binascii
 import re
 from typing import Any
+from urllib.parse import parse_qs
 
 from apiflask import APIFlask
 from flask import g, request
@@ -20,6 +21,7 @@ from base.access.callers import LOCAL, Caller, Role
 from base.access.errors import AccessRefused
 from base.access.hosts import Hosts, Origins, is_loopback
 from base.access.keyring import Keyring
+from base.access.links import Links
 from base.database import Database
 from base.settings import Settings
 
@@ -31,6 +33,7 @@ LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 def register(app: APIFlask, door: Door) -> None:
     """Let every request of ``app`` through the door."""
+    app.extensions["door"] = door
 
     def enter() -> None:
         g.caller = door.admit(request.environ, workshop().database)
@@ -45,6 +48,7 @@ class Door:
         self._required = settings.require_keys
         self._hosts = Hosts(settings.host, settings.allowed_hosts)
         self._origins = Origins(settings.allowed_origins)
+        self.links = Links(settings.data_dir)
         self._keyring = Keyring(settings.admin_key.get_secret_value())
 
     def admit(self, environ: dict[str, Any], database: Database) -> Caller:
@@ -59,9 +63,11 @@ class Door:
         origin = environ.get("HTTP_ORIGIN")  # browsers send it with whatever may change something
         if origin is not None and method not in LOOKING and not self._origins.allow(origin, host):
             raise _origin_not_allowed(origin)
+        path = environ["PATH_INFO"]
+        if "link=" in environ["QUERY_STRING"] and method in ("GET", "HEAD"):
+            return self._holder_of_link(environ, path, database)
         if not self._asks_for_key(environ):
             return LOCAL
-        path = environ["PATH_INFO"]
         if path in OPEN_PATHS or path.startswith(OPEN_FOLDER) or method == "OPTIONS":
             return Caller(owner="", role=Role.READ)
         caller = self._identify(environ, database)
@@ -71,6 +77,12 @@ class Door:
                 "forbidden", f"{method} needs a key with the role {needed}; yours has {caller.role}."
             )
         return caller
+
+    def _holder_of_link(self, environ: dict[str, Any], path: str, database: Database) -> Caller:
+        """Whoever has a link may read what it is for, keys or not; nothing else is ever signed."""
+        text = parse_qs(environ["QUERY_STRING"]).get("link", [""])[-1]
+        link = self.links.read(database, path, text)
+        return Caller(link.owner, Role.READ, link.key_id)
 
     def _asks_for_key(self, environ: dict[str, Any]) -> bool:
         """Always where others can come in: what counts is the address that the request arrived at."""

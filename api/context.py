@@ -7,6 +7,7 @@ from typing import cast
 from flask import current_app, g
 
 from base.access.callers import Caller
+from jobs.lifecycle.quotas import Quota
 from jobs.workshop import Workshop
 
 
@@ -18,6 +19,16 @@ def caller() -> Caller:
 def scope() -> str:
     """Whose jobs the request may see: the caller's own, or everybody's for an admin."""
     return caller().scope
+
+
+def quota() -> Quota:
+    """What the caller may have at once: the limits of the key, or else those of the settings."""
+    sent, settings = caller(), workshop().settings
+    jobs, stored = sent.max_open_jobs, sent.max_stored_bytes
+    return Quota(
+        max_open_jobs=settings.quota_open_jobs if jobs is None else jobs,
+        max_stored_bytes=settings.quota_stored_bytes if stored is None else stored,
+    )
 
 
 def workshop() -> Workshop:

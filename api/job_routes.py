@@ -11,7 +11,7 @@ from flask import Response, jsonify, request, url_for
 
 from api import idempotency, overload, uploads, waiting
 from api.accepted import accepted
-from api.context import caller, scope, workshop
+from api.context import caller, quota, scope, workshop
 from api.digests import BodyDigests
 from api.presenting import job_resource
 from base.access.errors import AccessRefused
@@ -20,8 +20,8 @@ from base.formats import looks_newline_stripped, newlines_stripped
 from jobs import intake, reading
 from jobs.dry_run import dry_run
 from jobs.errors import Problem
-from jobs.lifecycle import ending
-from jobs.lifecycle.submission import accept, find_repeat
+from jobs.lifecycle import ending, quotas
+from jobs.lifecycle.submission import accept, find_keyed, find_repeat
 from jobs.lifecycle.window import PLAN, send_step
 from jobs.options import Options, parse_options
 from jobs.reading import JobView
@@ -55,6 +55,7 @@ def _submit() -> Response:
         early = parse_options(uploads.options_of(query, {}))
         shop.registry.resolve(early.model, shop.settings.default_model or None)
     overload.refuse_when_full(key)
+    _refuse_beyond_quota(key)
     limits = (shop.settings.max_upload_bytes, shop.settings.min_free_bytes)
     with (
         idempotency.receiving(request, key, digests) as keep_key,
@@ -69,6 +70,13 @@ def _submit() -> Response:
         upload.finish()
         options = parse_options(uploads.options_of(query, fields))
         return _decide(upload, options, name, key)
+
+
+def _refuse_beyond_quota(key: str | None) -> None:
+    """Say so before the file is received, unless the request may be one that was accepted before."""
+    database, owner = workshop().database, caller().owner
+    if quota() and (key is None or find_keyed(database, owner, key) is None):
+        quotas.check(database, owner, quota(), request.content_length or 0)
 
 
 def _decide(upload: intake.Upload, options: Options, name: str, key: str | None) -> Response:
@@ -95,7 +103,7 @@ def _decide(upload: intake.Upload, options: Options, name: str, key: str | None)
     )
     is_new = False
     try:
-        job, is_new = accept(shop.database, submission)
+        job, is_new = accept(shop.database, submission, quota())
     finally:
         if not is_new:
             intake.withdraw(shop, submission)
@@ -130,7 +138,7 @@ def show(job_id: str) -> Response:
 
 
 @blueprint.get("/jobs")
-@blueprint.doc(summary="List jobs, newest first", responses=[200, 400, 403, 422])
+@blueprint.doc(summary="List jobs, newest first", responses=[200, 400, 422])
 def index() -> Response:
     """Filters: `status`, `model` (name or name@version), `tag`, for admins `owner`.
 

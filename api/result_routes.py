@@ -121,7 +121,7 @@ def _incomplete(found: Partial, pieces: Iterator[bytes], mimetype: str, name: st
 @blueprint.doc(summary="See the first rows of the result", responses=[200, 404, 409, 410])
 def preview(job_id: str) -> Response:
     """The first 20 rows, and the job."""
-    view = _succeeded(job_id)
+    view = succeeded(job_id)
     return jsonify({"rows": results.preview(_file(view), PREVIEW_ROWS), "job": job_resource(view)})
 
 
@@ -160,7 +160,8 @@ def _ended(job_id: str) -> JobView:
     return view
 
 
-def _succeeded(job_id: str) -> JobView:
+def succeeded(job_id: str) -> JobView:
+    """A job that has a result. Raises ``Problem`` for any other."""
     view = _viewed(job_id)
     if view.job.status != JobStatus.SUCCEEDED:
         raise _no_result(view)

@@ -84,6 +84,12 @@ class Settings(BaseSettings):
     )
     admin_key_file: str = Field("", description="File that holds the admin key, in place of the key itself.")
     api_key: SecretStr = Field(SecretStr(""), description="Key that the command line shows to the server.")
+    quota_open_jobs: int = Field(
+        0, ge=0, description="Jobs of one owner that have not ended, where the key says nothing; 0: no limit."
+    )
+    quota_stored_bytes: int = Field(
+        0, ge=0, description="Inputs and results of one owner, where the key says nothing; 0: no limit."
+    )
     allowed_hosts: str = Field(
         "", description="Names that the API answers to besides localhost: `a.example.org,.example.net`."
     )

@@ -13,6 +13,7 @@ from uuid6 import uuid7
 from base.database import Database
 from base.database.tables import inputs, jobs, owned
 from jobs.errors import Problem
+from jobs.lifecycle.quotas import NO_QUOTA, Quota, reserve
 from jobs.records import Job
 from jobs.states import JobStatus
 
@@ -79,21 +80,27 @@ def key_reused(key: str, job: Job) -> Problem:
     )
 
 
-def accept(database: Database, new: Submission) -> tuple[Job, bool]:
-    """Commit input and job (``queued``); the second value is False if the key's job existed already."""
-    return _once(database, new, lambda: _insert(database, new))
+def accept(database: Database, new: Submission, quota: Quota = NO_QUOTA) -> tuple[Job, bool]:
+    """Commit input and job (``queued``); the second value is False if the key's job existed already.
+
+    Raises ``Problem`` (``quota_exceeded``) if the owner has as much as the ``quota`` allows.
+    """
+    return _once(database, new, lambda: _insert(database, new, quota))
 
 
-def accept_child(database: Database, new: NewJob, parent_id: str) -> tuple[Job, bool]:
-    """Commit a job on the input of another; the second value as in :func:`accept`.
+def accept_child(
+    database: Database, new: NewJob, parent_id: str, quota: Quota = NO_QUOTA
+) -> tuple[Job, bool]:
+    """Commit a job on the input of another; the second value, and the quota, as in :func:`accept`.
 
     Raises ``Problem`` (``input_expired``) if no job keeps the input any more.
     """
-    return _once(database, new, lambda: _insert_child(database, new, parent_id))
+    return _once(database, new, lambda: _insert_child(database, new, parent_id, quota))
 
 
-def _insert_child(database: Database, new: NewJob, parent_id: str) -> Job:
+def _insert_child(database: Database, new: NewJob, parent_id: str, quota: Quota) -> Job:
     with database.writing() as connection:
+        reserve(database, connection, new.owner, quota, 0)
         now = database.now(connection)
         # whoever removes an input takes this lock too, and looks again for jobs that need it
         connection.execute(select(inputs.c.id).where(inputs.c.id == new.input_id).with_for_update())
@@ -131,8 +138,9 @@ def is_known_input(database: Database, input_id: str) -> bool:
         return connection.execute(select(inputs.c.id).where(inputs.c.id == input_id)).first() is not None
 
 
-def _insert(database: Database, new: Submission) -> Job:
+def _insert(database: Database, new: Submission, quota: Quota) -> Job:
     with database.writing() as connection:
+        reserve(database, connection, new.owner, quota, new.input_bytes)
         now = database.now(connection)
         connection.execute(
             insert(inputs).values(

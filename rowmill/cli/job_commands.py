@@ -18,7 +18,7 @@ from rowmill.client.options import CloneOptions, RetryOptions
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
-    for command in (status, wait, watch, get, errors, cancel, retry, clone, ps):
+    for command in (status, wait, watch, get, link, errors, cancel, retry, clone, ps):
         app.command()(command)
 
 
@@ -106,6 +106,16 @@ def errors(
             return
         for error in job.errors():
             typer.echo(texts.row_error(error))
+
+
+def link(
+    job_id: options.JobId,
+    lasts: Annotated[str, typer.Option("--for", metavar="TIME", help="How long; 7d at most.")] = "1h",
+    format_name: Annotated[str, typer.Option("--format", help="parquet, csv or jsonl.")] = "parquet",
+) -> None:
+    """Print a URL that opens the result without a key, for a while."""
+    with connected() as client:
+        typer.echo(client.job(job_id).link(targets.known(format_name) or "parquet", lasts))
 
 
 def cancel(job_id: options.JobId, as_json: options.AsJson = False) -> None:

@@ -16,8 +16,8 @@ import typer
 
 from base.settings import Settings
 from rowmill.cli.exits import ExitCode, say, stop
-from rowmill.cli.options import AsJson, seconds
-from rowmill.cli.texts import table
+from rowmill.cli.options import AsJson, byte_count, seconds
+from rowmill.cli.texts import size, table
 
 if TYPE_CHECKING:
     from base.access.keys import KeyRecord
@@ -36,12 +36,26 @@ Expires = Annotated[
 ]
 
 
+MaxOpenJobs = Annotated[
+    int | None,
+    typer.Option(min=0, help="Jobs of the owner that may be open at once; 0: any number."),
+]
+MaxStored = Annotated[
+    int | None,
+    typer.Option(
+        parser=byte_count, metavar="SIZE", help="Inputs and results of the owner, such as 10GB; 0: any size."
+    ),
+]
+
+
 @app.command()
 def add(
     owner: Owner,
     role: RoleName = "submit",
     name: Name = "",
     expires: Expires = None,
+    max_open_jobs: MaxOpenJobs = None,
+    max_stored: MaxStored = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a key and print it: once, for it is stored as a digest only."""
@@ -51,7 +65,15 @@ def add(
     if role not in ROLES:
         raise typer.BadParameter(f"{role!r} is none of {', '.join(ROLES)}", param_hint="--role")
     with _database() as database:
-        record, text = keys.add(database, owner, Role(role), name=name, ttl_seconds=expires)
+        record, text = keys.add(
+            database,
+            owner,
+            Role(role),
+            name=name,
+            ttl_seconds=expires,
+            max_open_jobs=max_open_jobs,
+            max_stored_bytes=max_stored,
+        )
     if as_json:
         _print_json({**_shown(record), "key": text})
         return
@@ -70,7 +92,7 @@ def list_keys(as_json: AsJson = False) -> None:
         for record in found:
             _print_json(_shown(record))
     elif found:
-        head = ("ID", "OWNER", "ROLE", "NAME", "CREATED", "LAST USED", "ENDS")
+        head = ("ID", "OWNER", "ROLE", "NAME", "CREATED", "LAST USED", "ENDS", "LIMITS")
         typer.echo(table([head, *map(_line, found)]))
     else:
         say("no key yet; `rowmill keys add OWNER` makes one")
@@ -123,7 +145,16 @@ def _line(record: KeyRecord) -> tuple[str, ...]:
     ends = f"revoked {_day(record.revoked_at)}" if record.revoked_at else _day(record.expires_at)
     used = (_time(record.last_used_at) or "never")[:16].replace("T", " ")
     day = _day(record.created_at)
-    return (record.id, record.owner, record.role, record.name or "-", day, used, ends)
+    return (record.id, record.owner, record.role, record.name or "-", day, used, ends, _limits(record))
+
+
+def _limits(record: KeyRecord) -> str:
+    limits = []
+    if record.max_open_jobs is not None:
+        limits.append(f"{record.max_open_jobs or 'any'} jobs")
+    if record.max_stored_bytes is not None:
+        limits.append(size(record.max_stored_bytes) if record.max_stored_bytes else "any size")
+    return ", ".join(limits) or "-"
 
 
 def _day(at: float | None) -> str:

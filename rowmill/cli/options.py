@@ -21,6 +21,14 @@ def seconds(text: str) -> float:
     return float(match[1]) * _UNITS[match[2]]
 
 
+def byte_count(text: str) -> int:
+    """`500`, `20kB`, `10MB`, `1.5GB` or `2TB` as bytes."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", text.strip(), re.IGNORECASE)
+    if not match:
+        raise typer.BadParameter(f"{text!r} is not a size such as 500MB or 10GB")
+    return int(float(match[1]) * 1000 ** " kmgt".index(match[2].lower() or " "))
+
+
 def input_file(text: str) -> Path:
     """A path that there is, or `-` as it is."""
     path = Path(text)

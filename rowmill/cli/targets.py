@@ -33,7 +33,7 @@ class Target:
 
 def choose(output: str | None, kind: str | None, input_name: str | None) -> Target:
     """The target that `-o` and `--format` mean; without `-o` a file in this folder, named after the input."""
-    wanted = _known(kind)
+    wanted = known(kind)
     if output is None and input_name:
         output = f"{_stem(input_name)}.scored.{wanted or 'parquet'}"
     if output in {None, "-"}:
@@ -50,7 +50,8 @@ def write_out(blocks: Iterable[bytes]) -> None:
     sys.stdout.buffer.flush()
 
 
-def _known(kind: str | None) -> Format | None:
+def known(kind: str | None) -> Format | None:
+    """The format that a user named, if it is one."""
     if kind is None:
         return None
     for name in FORMATS:

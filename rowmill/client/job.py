@@ -99,6 +99,12 @@ class Job:
         """The bad rows of an ended job as the server's JSON Lines or CSV, block by block."""
         return download.read(self._transport, f"{self._path}/errors.{kind}")
 
+    def link(self, format: Format = "parquet", lasts: float | str = "1h") -> str:  # noqa: A002 - as above
+        """A URL that opens the result without a key, for `lasts` (seconds, or `12h`; a week at most)."""
+        made = self._transport.json("POST", f"{self._path}/links", params={"for": str(lasts)})
+        url: str = made["links"]["result" if format == "parquet" else f"result_{format}"]
+        return url
+
     def cancel(self) -> JobResource:
         """Ask the job to stop; what it scored so far stays on the server."""
         resource: JobResource = self._transport.json("POST", f"{self._path}/cancel", repeat=True)

@@ -9,30 +9,14 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from api.auth import OPEN_PATHS
 from api.protocol_errors import protocol_of
 from base.access import keys
 from base.access.callers import Role
-from jobs import reading
-from jobs.finishing import finish_job
 from tests.contract.conftest import Served
 
 Headers = dict[str, str]
 LOOKING = {"GET", "HEAD"}
-
-
-@pytest.fixture
-def asking(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever app is made after this asks for keys."""
-    monkeypatch.setenv("ROWMILL_REQUIRE_KEYS", "1")
-
-
-@pytest.fixture
-def guarded(asking: None, served: Served) -> Served:
-    """An app that asks for keys, with the model ``wine``."""
-    return served
 
 
 def key(served: Served, owner: str, role: Role = Role.SUBMIT) -> Headers:
@@ -69,9 +53,7 @@ def submit(served: Served, headers: Headers, **options: Any) -> dict[str, Any]:
 
 def finish(served: Served, job: dict[str, Any], headers: Headers) -> dict[str, Any]:
     """Do the job's work, as a worker would, and return it as its owner sees it."""
-    served.plan(job)
-    served.score(job, *range(len(reading.list_chunks(served.workshop.database, job["id"]))))
-    finish_job(served.workshop, job["id"])
+    served.complete(job)
     done: dict[str, Any] = send(served, "GET", f"/jobs/{job['id']}", headers).json
     assert done["status"] == "succeeded"
     return done
