@@ -137,6 +137,24 @@ def test_the_default_model_answers_where_none_is_named(make_app: MakeApp, stocke
     assert client.post("/invocations", json={"instances": RECORDS}).status_code == 200
 
 
+def test_values_unlike_those_of_training_are_told_as_predict_tells_them(client: Client) -> None:
+    records = [RECORDS[0], RECORDS[1] | {"age": 200.0}]
+    expected = client.post("/predict", json={"model": "churn", "instances": records}).json["warnings"]
+    assert [each["pointer"] for each in expected] == ["/instances/1/age"]
+    answer = client.post("/invocations?model=churn", json={"instances": records})
+    assert answer.json["warnings"] == expected
+
+
+def test_without_a_key_the_refusal_has_mlflows_form(make_app: MakeApp, stocked: Path) -> None:
+    client: Client = make_app(stocked, require_keys=1, admin_key="k" * 40).test_client()
+    answer = client.post("/invocations?model=churn", json={"inputs": RECORDS})
+    assert (answer.status_code, answer.json["error_code"]) == (401, "UNAUTHENTICATED")
+    assert "API key" in answer.json["message"]
+    sent = client.post("/invocations?model=churn", json={"inputs": RECORDS}, headers={"X-API-Key": "k" * 40})
+    assert sent.status_code == 200
+    assert client.get("/ping").status_code == 200
+
+
 def test_ping_and_version(client: Client, make_app: MakeApp, tmp_path: Path) -> None:
     ping = client.get("/ping")
     assert (ping.status_code, ping.data) == (200, b"")

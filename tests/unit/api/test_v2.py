@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import json
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import pytest
 from PIL import Image
 from sklearn.datasets import load_wine
 
-from tests.unit.api.conftest import Client, mixed_frame
+from tests.unit.api.conftest import Client, MakeApp, mixed_frame
 from tests.unit.api.v2_asking import HEADER, binary, framed, infer, outputs, packed, tensor
 
 # pytest takes back, after each test, the filter that loading a model sets for the process
@@ -138,6 +140,22 @@ def test_only_the_outputs_asked_for_come_in_their_order_and_form(client: Client)
     assert HEADER not in plain.headers
     assert "id" not in plain.json
     assert list(outputs(plain)) == ["prediction"]
+
+
+def test_values_unlike_those_of_training_are_told_in_a_parameter(client: Client) -> None:
+    sent = mixed_binaries()
+    sent[0] = binary("age", "FP64", [4], np.array([20.0, 30.0, 200.0, 40.0]).tobytes())
+    answer = infer(client, "churn", *sent, parameters={"binary_data_output": True})
+    header = json.loads(answer.data[: int(answer.headers[HEADER])])
+    (warning,) = json.loads(header["parameters"]["warnings"])
+    assert (warning["pointer"], warning["code"]) == ("/inputs/0/data/2", "out_of_range")
+
+
+def test_without_a_key_the_refusal_has_the_protocols_form(make_app: MakeApp, stocked: Path) -> None:
+    client: Client = make_app(stocked, require_keys=1, admin_key="k" * 40).test_client()
+    refused = infer(client, "churn", *mixed_tensors())
+    assert (refused.status_code, list(refused.json)) == (401, ["error"])
+    assert client.get("/v2/health/ready").status_code == 200
 
 
 @pytest.mark.parametrize("binary_output", [True, False])
