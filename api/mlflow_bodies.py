@@ -60,6 +60,10 @@ def _csv(manifest: Manifest, body: bytes, most: int) -> Rows:
         raise Problem("wrong_input_kind", f"{manifest.reference} takes images, not CSV; send JSON.")
     if not body.strip():
         raise InputRefused("empty_input", "The body is empty; send a header and at least one row.")
+    try:
+        body.decode()
+    except UnicodeDecodeError as bad:
+        raise refused("", "invalid_text", f"The CSV is not UTF-8 text: see byte {bad.start}.") from bad
     shape = sniff(body, CsvOptions(delimiter=","), final=True)
     columns = match(manifest, shape, [], [])
     data = body[shape.data_start :]

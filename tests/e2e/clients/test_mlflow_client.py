@@ -1,6 +1,7 @@
-"""MLflow's own scoring client gets the predictions of POST /predict from a running stack.
+"""MLflow's own scoring client gets the predictions of POST /predict from a running stack that asks for keys.
 
-The client cannot name a model, so the stack has one only, which answers by default.
+The client cannot name a model, so the stack has one only, which answers by default; a key is a part of the
+address.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ from urllib.parse import urlsplit
 import httpx
 import pandas as pd
 import pytest
+from pydantic import SecretStr
+from tritonclient.http import InferenceServerClient
+from tritonclient.http.auth import BasicAuth
+from tritonclient.utils import InferenceServerException
 
 from base.database import Database
 from base.settings import Settings
@@ -23,13 +28,17 @@ from models.registry import Registry
 from rowmill.stack import Stack
 from tests.e2e.conftest import Example
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]  # importing the client takes long
+
+KEY = "a-key-for-tests-" + "k" * 24
 
 
 @pytest.fixture(scope="module")
 def mixed_url(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[str]:
-    """A stack with one model."""
-    with Stack(Settings(data_dir=tmp_path_factory.mktemp("mlflow"), port=0, flower_port=0)) as running:
+    """A stack with one model, which asks for keys."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    keyed = Settings(data_dir=folder, port=0, flower_port=0, require_keys=True, admin_key=SecretStr(KEY))
+    with Stack(keyed) as running:
         database = Database(running.settings.database_url)
         new = NewVersion(
             "mixed", trained / "mixed.joblib", sample=trained / "mixed.sample.csv", targets=("cultivar",)
@@ -48,7 +57,7 @@ def mlflow(mixed_url: str) -> Any:
             ScoringServerClient,
         )
     address = urlsplit(mixed_url)
-    client = ScoringServerClient(address.hostname, address.port)
+    client = ScoringServerClient(f"me:{KEY}@{address.hostname}", address.port)
     client.wait_server_ready(timeout=60)
     return client
 
@@ -61,7 +70,9 @@ def records(rows: pd.DataFrame) -> list[dict[str, Any]]:
 
 def predicted(url: str, rows: pd.DataFrame) -> list[str]:
     """What POST /predict says of the same rows."""
-    answer = httpx.post(f"{url}/predict", json={"instances": records(rows)}, timeout=60)
+    answer = httpx.post(
+        f"{url}/predict", json={"instances": records(rows)}, headers={"X-API-Key": KEY}, timeout=60
+    )
     return [each["prediction"] for each in answer.raise_for_status().json()["predictions"]]
 
 
@@ -82,6 +93,17 @@ def test_an_array_a_list_and_json(mlflow: Any, mixed_url: str, examples: dict[st
 
 def test_the_version_is_told(mlflow: Any, mixed_url: str) -> None:
     assert mlflow.get_version() == httpx.get(f"{mixed_url}/health").json()["version"]
+
+
+def test_tritons_client_shows_a_key_too(mixed_url: str) -> None:
+    with InferenceServerClient(mixed_url.removeprefix("http://")) as client:
+        assert client.is_server_ready()
+        assert not client.is_model_ready("mixed")
+        with pytest.raises(InferenceServerException, match="API key"):
+            client.get_model_metadata("mixed")
+        assert client.is_model_ready("mixed", headers={"Authorization": f"Bearer {KEY}"})
+        client.register_plugin(BasicAuth("me", KEY))
+        assert client.get_model_metadata("mixed")["name"] == "mixed"
 
 
 def test_a_refusal_reaches_the_user_of_the_client(mlflow: Any, examples: dict[str, Example]) -> None:

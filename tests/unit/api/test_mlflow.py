@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from apiflask import APIFlask
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.unit.api.conftest import Client, MakeApp, mixed_frame
 
@@ -99,7 +102,8 @@ def test_nan_as_mlflows_client_writes_it_is_a_missing_value(client: Client) -> N
         ("text/csv", b"age,region,member,visits\nx,north,1,2\n", 400, "Row 0 of the CSV"),
         ("text/csv", b"age,region,member,visits\n1,north,1\n", 400, "Row 0 of the CSV"),
         ("text/csv", b"age,region,member,visits\n1,east,1,1e999\n", 400, "/0/visits: 'visits' is too large"),
-        ("text/csv", b"age,region,member,visits\n1,\xff,1,2\n", 400, "Row 0 of the CSV"),
+        ("text/csv", b"age,region,member,visits\n1,\xff,1,2\n", 400, "not UTF-8 text: see byte 27"),
+        ("text/csv", b"\xe9ge,region,member,visits\n1,north,1,2\n", 400, "not UTF-8 text: see byte 0"),
         ("text/csv", b'age,region,member,visits\n1,"north,1,2\n1,north,1,2\n', 400, "never closed"),
         ("text/csv", b"age,region,member,visits\n" + b"1,north,1,2\n" * 51, 413, "POST /jobs"),
         ("application/json", json.dumps({"inputs": RECORDS * 17}).encode(), 413, "POST /jobs"),
@@ -164,3 +168,34 @@ def test_ping_and_version(client: Client, make_app: MakeApp, tmp_path: Path) -> 
     empty.extensions["workshop"].database.upgrade()
     answer: Any = empty.test_client().get("/ping")
     assert (answer.status_code, answer.json["error_code"]) == (404, "RESOURCE_DOES_NOT_EXIST")
+
+
+BODIES = {
+    "application/json": json.dumps({"dataframe_split": json.loads(FRAME.to_json(orient="split"))}).encode(),
+    "text/csv": FRAME.to_csv(index=False).encode(),
+}
+
+
+@settings(max_examples=200, derandomize=True)
+@given(
+    content_type=st.sampled_from(list(BODIES)),
+    cuts=st.lists(
+        st.tuples(
+            st.integers(0, 160),
+            st.integers(0, 12),
+            st.one_of(
+                st.binary(max_size=8),
+                st.sampled_from([b'"', b"\r", b"\n", b",,", b"\0", b"NaN", b"[[", b"1e999"]),
+            ),
+        ),
+        max_size=4,
+    ),
+)
+def test_a_mutated_body_is_answered_or_refused(
+    shared_app: APIFlask, content_type: str, cuts: list[tuple[int, int, bytes]]
+) -> None:
+    body = BODIES[content_type]
+    for at, length, put in cuts:
+        body = body[:at] + put + body[at + length :]
+    answer = shared_app.test_client().post("/invocations?model=churn", data=body, content_type=content_type)
+    assert answer.status_code in {200, 400, 413}, (body, answer.text)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from apiflask import APIFlask
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.api.conftest import Client
@@ -196,12 +196,7 @@ TEXT, TEXT_HEADERS = framed(
 )
 
 
-@settings(
-    max_examples=300,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-    derandomize=True,
-)
+@settings(max_examples=300, derandomize=True)
 @given(
     start=st.sampled_from([("flowers", BODY, HEADERS), ("moods", TEXT, TEXT_HEADERS)]),
     cuts=st.lists(
