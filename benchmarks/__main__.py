@@ -18,11 +18,19 @@ from benchmarks.contestants import (
     rowmill,
     table_task,
 )
+from benchmarks.front_door import beside, race
 from benchmarks.machine import facts
 from benchmarks.served import Served, idle_cpu_share, serving
 from benchmarks.settings import Plan, parse
 
 IDLE_SECONDS = 5.0
+# Parts that ask a running stack and nothing else, in their order.
+ON_STACK = {
+    "small": small.measure,
+    "fairness": fairness.measure,
+    "predict": race.measure,
+    "beside": beside.measure,
+}
 
 
 def main() -> None:
@@ -31,7 +39,7 @@ def main() -> None:
     machine = facts()
     print("\n".join(f"- {name}: {value}" for name, value in machine.items()), end="\n\n")
     found: dict[str, Any] = {"machine": machine, "command": " ".join(sys.argv[1:])}
-    if {"speed", "small", "fairness", "images"} & set(plan.parts):
+    if {"speed", "images", *ON_STACK} & set(plan.parts):
         found |= _on_one_stack(plan)
     if "memory" in plan.parts:
         found["memory"] = [vars(peaks) for peaks in memory.measure(plan)]
@@ -43,17 +51,16 @@ def _on_one_stack(plan: Plan) -> dict[str, Any]:
     found: dict[str, Any] = {}
     with ExitStack() as open_things:
         served = None
-        if "rowmill" in plan.contestants or {"small", "fairness", "images"} & set(plan.parts):
+        if "rowmill" in plan.contestants or {"images", *ON_STACK} & set(plan.parts):
             images = plan.warm_up_images if "images" in plan.parts else 0
             served = open_things.enter_context(serving(plan.folder, plan.warm_up_rows, images))
             found["idle_cpu_share"] = idle_cpu_share(served, IDLE_SECONDS)
             print(f"The idle stack takes {found['idle_cpu_share']:.1%} of a core.\n", flush=True)
         if "speed" in plan.parts:
             found["speed"] = _speed(plan, served)
-        if served and "small" in plan.parts:
-            found["small"] = small.measure(served, plan)
-        if served and "fairness" in plan.parts:
-            found["fairness"] = fairness.measure(served, plan)
+        for part, measure in ON_STACK.items():
+            if served and part in plan.parts:
+                found[part] = measure(served, plan)
         if served and "images" in plan.parts:
             found["images"] = _images(plan, served)
     return found

@@ -39,7 +39,7 @@ def _beside(served: Served, plan: Plan, count: int, rows: int) -> dict[str, Any]
     large = input_file(plan.folder, "csv", rows)
     seconds, queued = [], [0]
     broker = Broker(served.stack.settings.redis_url)
-    with httpx.Client(base_url=served.stack.url, timeout=60) as http, _running(served, large, count) as jobs:
+    with httpx.Client(base_url=served.stack.url, timeout=60) as http, running(served, large, count) as jobs:
         before = [_chunks_done(job) for job in jobs]
         for _ in range(SMALL_JOBS):
             started = time.perf_counter()
@@ -56,7 +56,7 @@ def _beside(served: Served, plan: Plan, count: int, rows: int) -> dict[str, Any]
 
 
 @contextmanager
-def _running(served: Served, path: Path, count: int) -> Iterator[list[Job]]:
+def running(served: Served, path: Path, count: int) -> Iterator[list[Job]]:
     """So many jobs on one file, all of them being scored; deleted at the end."""
     jobs = [served.submit(path, MODEL) for _ in range(count)]
     try:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.fitting import MODELS
+from benchmarks.front_door.peers import PEERS
 
 FORMATS = ("csv", "parquet")
 CONTESTANTS = ("pandas", "limit", "rowmill")
-PARTS = ("speed", "small", "fairness", "images", "memory")
+PARTS = ("speed", "small", "fairness", "predict", "beside", "images", "memory")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Plan:
     models: tuple[str, ...]
     formats: tuple[str, ...]
     contestants: tuple[str, ...]
+    peers: tuple[str, ...]
     rows: int
     rounds: int
     small_jobs: int
@@ -49,6 +51,8 @@ def parse(arguments: Sequence[str]) -> Plan:
     parser.add_argument("--models", type=_some_of(MODELS), default=MODELS, metavar="A,B")
     parser.add_argument("--formats", type=_some_of(FORMATS), default=FORMATS, metavar="A,B")
     parser.add_argument("--contestants", type=_some_of(CONTESTANTS), default=CONTESTANTS, metavar="A,B")
+    peers = tuple(peer.name for peer in PEERS)
+    parser.add_argument("--peers", type=_some_of(peers), default=peers, metavar="A,B")
     parser.add_argument("--rows", type=int, help="rows of a speed run")
     parser.add_argument("--rounds", type=int)
     given = parser.parse_args(arguments)
@@ -62,6 +66,7 @@ def parse(arguments: Sequence[str]) -> Plan:
         models=given.models,
         formats=given.formats,
         contestants=given.contestants,
+        peers=given.peers,
         rows=given.rows or (200_000 if given.quick else 2_000_000),
         rounds=given.rounds or (2 if given.quick else 5),
         small_jobs=20 if given.quick else 100,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import structlog
@@ -16,6 +17,9 @@ from jobs.caretaker import Caretaker
 from jobs.lifecycle.presence import gone, seen
 from jobs.workshop import Workshop
 from workers.memory import keep_freed_memory
+
+# A single prediction, whose caller waits, gets the processor at once; where nobody asks, scoring has all of it.
+NICENESS = 10
 
 log = structlog.get_logger()
 
@@ -38,6 +42,7 @@ def _open(**_kwargs: object) -> None:
     settings = Settings()
     keep_freed_memory()
     limit_memory(settings.max_process_bytes)
+    os.nice(NICENESS)
     shop = Workshop.open(settings, worker=this_process())
     _current[:] = [shop]
     for name, duty in (("presence", _stay_seen), ("deputy", _stand_in)):
