@@ -20,6 +20,7 @@ from base.database import Database
 from base.settings import Settings
 from jobs.workshop import Workshop
 from models.adding import NewVersion
+from models.catalog import Catalog
 from models.loading import ModelCache
 from models.registry import Registry
 from rowmill.stack.redis_server import embedded_url, redis_arguments, socket_path
@@ -180,5 +181,6 @@ def workshop(database: Database, redis_url: str, tmp_path: Path) -> Iterator[Wor
     opened = Workshop.open(settings, worker="test")
     opened.database.dispose()
     registry = Registry(database, tmp_path / "models")
-    yield replace(opened, database=database, registry=registry, models=ModelCache(registry))
+    stores = {"database": database, "registry": registry, "catalog": Catalog(registry)}
+    yield replace(opened, **stores, models=ModelCache(registry))
     opened.broker.close()
