@@ -40,7 +40,7 @@ def create_app() -> APIFlask:
     app = APIFlask(__name__, title="Rowmill", version="0.1.0", docs_path=None, spec_path=None)
     openapi.register(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]
-    shop = app.extensions["workshop"] = Workshop.open(settings, worker="api")
+    shop = app.extensions["workshop"] = Workshop.open(settings, worker="api", single_rows=True)
     door = Door(settings)
     app.before_request(_name_request)
     app.before_request(_refuse_nul)

@@ -73,14 +73,15 @@ def _summary(versions: dict[int, Manifest], aliases: dict[str, int]) -> dict[str
 def _described(manifest: Manifest) -> dict[str, Any]:
     recorded = manifest.model_dump(mode="json")
     kept = ("name", "version", "sha256", "created_at", "task", "estimator", "signature", "targets")
-    more = ("parameters", "libraries", "example", "row_cost_seconds", "labels", "meta", "revision")
+    more = ("parameters", "libraries", "example", "row_cost_seconds", "memory_bytes")
+    told = ("labels", "meta", "revision")
     outputs = [{"name": field.name, "type": str(field.type)} for field in output_schema(manifest)]
     return {
         **{name: recorded[name] for name in kept},
         "classes": _classes(manifest),
         "has_probabilities": manifest.has_probabilities,
         "outputs": outputs,
-        **{name: recorded[name] for name in more},
+        **{name: recorded[name] for name in (*more, *told)},
         "data": {"file": manifest.data_file, "sha256": manifest.data_sha256} if manifest.data_file else None,
     }
 

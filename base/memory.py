@@ -5,6 +5,7 @@ Without a limit the kernel's OOM killer chooses who dies of a runaway allocation
 
 from __future__ import annotations
 
+import ctypes
 import resource
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import psutil
 
 GIB = 1 << 30
 LEAST = 2 * GIB
+API_PROCESSES = 2
 # What a container may have: cgroup 2, then cgroup 1.
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -30,6 +32,19 @@ def limit_memory(most: int) -> int:
     if sys.platform == "linux":
         resource.setrlimit(resource.RLIMIT_DATA, (limit, hard))
     return limit
+
+
+def share_for_models(workers: int) -> int:
+    """Bytes that each process may hold in models if all of them together may have half of the machine."""
+    return memory_of_machine() // 2 // (workers + API_PROCESSES)
+
+
+def private_bytes() -> int:
+    """Memory that only this process has, less what it has freed: what was freed is given back first."""
+    library = ctypes.CDLL(None)
+    if hasattr(library, "malloc_trim"):  # glibc
+        library.malloc_trim(0)
+    return int(psutil.Process().memory_full_info().uss)
 
 
 def memory_of_machine() -> int:

@@ -63,6 +63,11 @@ class Settings(BaseSettings):
     max_process_bytes: int = Field(
         0, ge=0, description="Memory of one scoring process; 0: three quarters of the machine's."
     )
+    model_cache_bytes: int = Field(
+        0,
+        ge=0,
+        description="Loaded models of one process; 0: its share of half the machine's memory.",
+    )
     max_attempts: int = Field(5, ge=1, description="Tries at one chunk, plan or finish before the job fails.")
     lease_seconds: float = Field(
         60, gt=0, description="How long a silent worker keeps its right to a chunk, a silent upload its key."

@@ -7,13 +7,11 @@ does not survive a fork once it has run.
 from __future__ import annotations
 
 import hashlib
-import threading
 import warnings
-from collections import OrderedDict
 from contextlib import AbstractContextManager, nullcontext
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import joblib
 import numpy as np
@@ -29,9 +27,6 @@ from models.outputs import answers
 from models.pickles import explain
 from models.plain_rows import PlainRows
 from models.user_code import Bundle
-
-# Enough for a process that serves many models, and a bound on what it keeps in memory.
-CACHED_MODELS = 16
 
 
 class LoadedModel:
@@ -109,36 +104,3 @@ def _unpickle(folder: Path, stored: StoredFile, bundle: Bundle | None) -> Any:
         # unpickling runs any code and fails in any way; each is told apart and raised again as one kind
         except Exception as error:
             raise explain(path, stored.source, bundle.modules if bundle else (), error) from error
-
-
-class VersionSource(Protocol):
-    """Where a cache gets a version from: the registry."""
-
-    def load(self, name: str, version: int) -> LoadedModel: ...
-
-
-class ModelCache:
-    """The models this process has loaded, each once; the longest unused makes room beyond CACHED_MODELS."""
-
-    def __init__(self, source: VersionSource) -> None:
-        self._source = source
-        self._lock = threading.Lock()
-        self._loading: dict[tuple[str, int], threading.Lock] = {}
-        self._models: OrderedDict[tuple[str, int], LoadedModel] = OrderedDict()
-
-    def get(self, name: str, version: int) -> LoadedModel:
-        """The loaded version; loads it on first use while other versions stay available."""
-        key = (name, version)
-        with self._lock:
-            turn = self._loading.setdefault(key, threading.Lock())
-        with turn:
-            with self._lock:
-                if key in self._models:
-                    self._models.move_to_end(key)
-                    return self._models[key]
-            model = self._source.load(name, version)
-            with self._lock:
-                self._models[key] = model
-                while len(self._models) > CACHED_MODELS:
-                    self._models.popitem(last=False)
-            return model

@@ -242,6 +242,7 @@ class Manifest(_Record):
     example: dict[str, Any] | None = None
     row_cost_seconds: float
     byte_cost_seconds: float = 0.0
+    memory_bytes: int | None = None  # that a process has less for once it has loaded the model
     meta: dict[str, str] = Field(default_factory=dict)
     revision: str | None = None
     data_file: str | None = None
@@ -251,6 +252,16 @@ class Manifest(_Record):
     def reference(self) -> str:
         """``name@version``."""
         return f"{self.name}@{self.version}"
+
+    @property
+    def stored_bytes(self) -> int:
+        """Size of the files that are unpickled."""
+        return self.artefact.bytes + (self.preprocessor.bytes if self.preprocessor else 0)
+
+    @property
+    def loaded_bytes(self) -> int:
+        """What the model takes in memory; a guess for versions that were added before that was measured."""
+        return 2 * self.stored_bytes if self.memory_bytes is None else self.memory_bytes
 
 
 def output_schema(manifest: Manifest, confidence: bool = False) -> pa.Schema:

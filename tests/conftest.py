@@ -20,8 +20,8 @@ from base.database import Database
 from base.settings import Settings
 from jobs.workshop import Workshop
 from models.adding import NewVersion
+from models.cache import ModelCache
 from models.catalog import Catalog
-from models.loading import ModelCache
 from models.registry import Registry
 from rowmill.stack.redis_server import embedded_url, redis_arguments, socket_path
 from tests.builders import AddedModel, trained_wine
@@ -181,6 +181,6 @@ def workshop(database: Database, redis_url: str, tmp_path: Path) -> Iterator[Wor
     opened = Workshop.open(settings, worker="test")
     opened.database.dispose()
     registry = Registry(database, tmp_path / "models")
-    stores = {"database": database, "registry": registry, "catalog": Catalog(registry)}
-    yield replace(opened, **stores, models=ModelCache(registry))
+    models = ModelCache(registry, 1 << 30)
+    yield replace(opened, database=database, registry=registry, catalog=Catalog(registry), models=models)
     opened.broker.close()

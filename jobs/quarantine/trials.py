@@ -23,8 +23,9 @@ from jobs.rows import score_span
 from jobs.scoring import RowsRefused, Scored
 from jobs.unusual import total
 from jobs.workshop import Workshop
+from models.cache import ModelCache
 from models.errors import ModelError
-from models.loading import LoadedModel, ModelCache, load
+from models.loading import LoadedModel, load
 from models.manifest import Manifest
 
 
@@ -149,6 +150,9 @@ class _OneVersion:
     manifest: Manifest
     folder: Path
 
+    def get(self, _name: str, _version: int) -> Manifest:
+        return self.manifest
+
     def load(self, _name: str, _version: int) -> LoadedModel:
         return load(self.manifest, self.folder)
 
@@ -178,7 +182,7 @@ class Trials:
         manifest = workshop.registry.get(job.model_name, job.model_version)
         folder = workshop.registry.folder(job.model_name, job.model_version)
         workshop.close()
-        models = ModelCache(_OneVersion(manifest, folder))
+        models = ModelCache(_OneVersion(manifest, folder), limit_bytes=manifest.loaded_bytes)
         return cls(replace(workshop, models=models), held, manifest)
 
     def run(self, trial: Trial) -> tuple[Outcome, bytes]:

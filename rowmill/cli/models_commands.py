@@ -279,6 +279,7 @@ def _description(manifest: Manifest, aliases: Sequence[str]) -> str:
         "added": manifest.created_at,
         "libraries": ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()),
         "row cost": _cost(manifest),
+        "memory": f"{manifest.loaded_bytes:,} bytes",
         "revision": manifest.revision or "",
         "data": f"{manifest.data_file} {manifest.data_sha256}" if manifest.data_sha256 else "",
         "notes": ", ".join(f"{key}={value}" for key, value in manifest.meta.items()),

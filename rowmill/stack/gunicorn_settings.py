@@ -12,6 +12,8 @@ from typing import Any
 # Imported before gunicorn forks, so that its workers share the code in memory and start at once. Nothing is
 # opened by the import: the app with its connections is made after the fork.
 import api  # noqa: F401
+from api import warming
+from base.memory import API_PROCESSES
 from base.settings import Settings
 from rowmill.stack.tether import die_with_parent
 
@@ -21,7 +23,7 @@ bind = f"{_settings.host}:{_settings.port}"
 # Threads, because a gthread worker survives slow clients and long uploads; two processes, so that one that is
 # busy in Python code, or dies, does not stop the other.
 worker_class = "gthread"
-workers = 2
+workers = API_PROCESSES
 threads = 8
 # Silence of a worker's main loop, not of a request: an upload of any length is fine.
 timeout = 60
@@ -40,3 +42,8 @@ loglevel = "info"
 def post_fork(_server: Any, worker: Any) -> None:
     """End the worker with its master, so that not even kill -9 leaves one serving on."""
     die_with_parent(worker.ppid)
+
+
+def post_worker_init(worker: Any) -> None:
+    """Load the models that are asked for most, while the worker already serves."""
+    warming.start(worker.wsgi)

@@ -16,8 +16,8 @@ from jobs import reading
 from jobs.errors import Problem
 from jobs.finishing import finish_job
 from jobs.records import Chunk, Input
+from models.cache import ModelCache
 from models.errors import ArtefactRefused
-from models.loading import ModelCache
 from tests.builders import OWNER
 from tests.contract.conftest import Served
 
@@ -157,7 +157,7 @@ def test_a_model_that_changes_between_two_chunks_fails_the_job(served: Served) -
     registry = served.workshop.registry
     flip(registry.folder("wine", 1) / registry.get("wine", 1).artefact.file)
     served.score(job, 1)  # a process that has the model goes on with what it has
-    another = replace(served, workshop=replace(served.workshop, models=ModelCache(registry)))
+    another = replace(served, workshop=replace(served.workshop, models=ModelCache(registry, 1 << 30)))
     with pytest.raises(ArtefactRefused):
         another.score(job, 2)
     failed = served.job(job)

@@ -17,8 +17,10 @@ from sqlalchemy import delete, select, update
 from base.database import Database
 from base.database.tables import alias_moves, versions
 from models.adding import NewVersion
+from models.cache import ModelCache
 from models.errors import ArtefactRefused, ModelError, ModelNotFound
-from models.loading import CACHED_MODELS, LoadedModel, ModelCache
+from models.loading import LoadedModel
+from models.manifest import Manifest
 from models.registry import Registry
 from tests.conftest import Clock
 
@@ -215,7 +217,7 @@ def test_a_process_loads_a_version_once_however_many_threads_ask(
     registry = Counting(database, tmp_path / "models")
     registry.add(NewVersion("line", file))
     registry.add(NewVersion("line", file))
-    cache = ModelCache(registry)
+    cache = ModelCache(registry, 1 << 30)
     barrier = threading.Barrier(8)
 
     def ask(number: int) -> int:
@@ -227,22 +229,60 @@ def test_a_process_loads_a_version_once_however_many_threads_ask(
     assert sorted(registry.loaded) == [("line", 1), ("line", 2)]
 
 
-def test_a_cache_is_bounded_and_a_failure_is_not_kept(database: Database, file: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def sized(database: Database, file: Path, tmp_path: Path) -> Counting:
+    """Versions 1 to 4 of ``line``, which take 10, 20, 30 and 100 bytes as their manifests say."""
     registry = Counting(database, tmp_path / "models")
-    cache = ModelCache(registry)
-    with pytest.raises(ModelNotFound):
-        cache.get("line", 1)
     manifest = registry.add(NewVersion("line", file))
+    for version, size in enumerate((10, 20, 30, 100), 1):
+        copy = manifest.model_copy(update={"version": version, "memory_bytes": size})
+        put(database, registry, copy)
+    return registry
+
+
+def put(database: Database, registry: Registry, manifest: Manifest) -> None:
+    """Store a manifest, with the files of the first version."""
     with database.writing() as connection:
-        row = connection.execute(select(versions)).one()
-        copies = [row._asdict() | {"version": version} for version in range(2, CACHED_MODELS + 2)]
-        connection.execute(versions.insert(), copies)
-    for version in range(2, CACHED_MODELS + 2):
-        registry.folder("line", version).symlink_to(registry.folder("line", 1))
-    assert cache.get("line", 1).manifest == manifest
-    for version in range(2, CACHED_MODELS + 2):
+        row = connection.execute(select(versions)).first()
+        assert row is not None
+        values = row._asdict() | {"version": manifest.version, "manifest": manifest.model_dump(mode="json")}
+        connection.execute(delete(versions).where(versions.c.version == manifest.version))
+        connection.execute(versions.insert().values(values))
+    folder = registry.folder("line", manifest.version)
+    if not folder.exists():
+        folder.symlink_to(registry.folder("line", 1))
+
+
+def test_the_longest_unused_makes_room_for_as_many_bytes_as_come(sized: Counting) -> None:
+    cache = ModelCache(sized, 60)
+    for version in (1, 2, 3, 1, 2, 3, 1):
         cache.get("line", version)
-    registry.loaded.clear()
-    cache.get("line", 1)
-    cache.get("line", CACHED_MODELS + 1)
-    assert registry.loaded == [("line", 1)]
+    assert sized.loaded == [("line", 1), ("line", 2), ("line", 3)]
+    assert not cache.has_room_for(sized.get("line", 4))
+    cache.get("line", 4)  # larger than all the room there is: held alone
+    for version in (4, 3, 2, 1):
+        cache.get("line", version)
+    for version in (2, 3, 1):
+        cache.get("line", version)
+    assert [version for _, version in sized.loaded[3:]] == [4, 3, 2, 1]
+    assert cache.has_room_for(sized.get("line", 3))
+
+
+def test_a_failure_is_not_kept(sized: Counting, file: Path) -> None:
+    cache = ModelCache(sized, 60)
+    with pytest.raises(ModelNotFound):
+        cache.get("line", 9)
+    stored = sized.folder("line", 1) / "model.joblib"
+    whole = stored.read_bytes()
+    stored.write_bytes(whole[:-1])
+    with pytest.raises(ArtefactRefused):
+        cache.get("line", 3)
+    stored.write_bytes(whole)
+    for version in (3, 2, 1, 3):
+        cache.get("line", version)
+    assert [version for _, version in sized.loaded] == [3, 3, 2, 1]
+
+
+def test_a_version_from_before_sizes_were_measured_counts_twice_its_files(sized: Counting) -> None:
+    manifest = sized.get("line", 1).model_copy(update={"memory_bytes": None})
+    assert manifest.loaded_bytes == 2 * manifest.artefact.bytes

@@ -36,7 +36,7 @@ from jobs.records import Job
 from jobs.running import run_chunk
 from jobs.states import FINAL, ChunkStatus, JobStatus
 from jobs.workshop import Workshop
-from models.loading import ModelCache
+from models.cache import ModelCache
 from models.registry import Registry
 from tests.faults.crash_points import Trigger
 from tests.faults.sent import Sent
@@ -178,7 +178,7 @@ class World:
         shop = Workshop.open(self.settings, worker=this_process())
         database = Database(self.settings.database_url, self.clock)
         registry = Registry(database, self.settings.data_dir / "models")
-        return replace(shop, database=database, registry=registry, models=ModelCache(registry))
+        return replace(shop, database=database, registry=registry, models=ModelCache(registry, 1 << 30))
 
     def _jobs(self) -> list[Job]:
         database = Database(self.settings.database_url)

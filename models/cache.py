@@ -1,0 +1,86 @@
+"""The models that a process holds, bounded by what they take in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Protocol
+
+from models.loading import LoadedModel
+from models.manifest import Manifest
+from models.warming import warm_up
+
+Key = tuple[str, int]
+
+
+class VersionSource(Protocol):
+    """Where a cache gets a version from: the registry."""
+
+    def get(self, name: str, version: int) -> Manifest: ...
+
+    def load(self, name: str, version: int) -> LoadedModel: ...
+
+
+class ModelCache:
+    """Each version is loaded once, by whoever asks first; the longest unused make room before another comes.
+
+    Sizes are those that were measured when the versions were added. One model is always held, however large.
+    Whoever still scores with a model that had to go keeps it until done.
+    """
+
+    def __init__(self, source: VersionSource, limit_bytes: int, *, single_rows: bool = False) -> None:
+        """``single_rows`` says that this process answers single rows, and should be prepared for them."""
+        self._source = source
+        self._limit_bytes = limit_bytes
+        self._single_rows = single_rows
+        self._lock = threading.Lock()
+        self._turns: dict[Key, threading.Lock] = {}
+        self._models: OrderedDict[Key, LoadedModel] = OrderedDict()
+        self._bytes: dict[Key, int] = {}  # of the loaded ones, and of those that are being loaded
+
+    def get(self, name: str, version: int) -> LoadedModel:
+        """The loaded version; others stay available while it is loaded. Raises what the source raises."""
+        key = (name, version)
+        with self._lock:
+            if (model := self._held(key)) is not None:
+                return model
+            turn = self._turns.setdefault(key, threading.Lock())
+        with turn:
+            with self._lock:
+                if (model := self._held(key)) is not None:
+                    return model
+            return self._load(key)
+
+    def has_room_for(self, manifest: Manifest) -> bool:
+        """Whether it is loaded, or could be without another having to go."""
+        with self._lock:
+            key = (manifest.name, manifest.version)
+            return key in self._bytes or self._total() + manifest.loaded_bytes <= self._limit_bytes
+
+    def _held(self, key: Key) -> LoadedModel | None:
+        model = self._models.get(key)
+        if model is not None:
+            self._models.move_to_end(key)
+        return model
+
+    def _load(self, key: Key) -> LoadedModel:
+        size = self._source.get(*key).loaded_bytes
+        with self._lock:
+            while self._models and self._total() + size > self._limit_bytes:
+                oldest, _ = self._models.popitem(last=False)
+                del self._bytes[oldest]
+            self._bytes[key] = size
+        try:
+            model = self._source.load(*key)
+        except BaseException:
+            with self._lock:
+                del self._bytes[key], self._turns[key]
+            raise
+        warm_up(model, single_rows=self._single_rows)
+        with self._lock:
+            self._models[key] = model
+            del self._turns[key]
+        return model
+
+    def _total(self) -> int:
+        return sum(self._bytes.values())
