@@ -18,7 +18,7 @@ from jobs.lifecycle.presence import gone, seen
 from jobs.workshop import Workshop
 from workers.memory import keep_freed_memory
 
-# A single prediction, whose caller waits, gets the processor at once; where nobody asks, scoring has all of it.
+# A single prediction, whose caller waits, gets the processor at once; while nobody asks, scoring has it all.
 NICENESS = 10
 
 log = structlog.get_logger()

@@ -114,6 +114,16 @@ def test_numeric_libraries_use_one_thread(stack: Stack) -> None:
         assert [environment[f"{library}_NUM_THREADS"] for library in ("OMP", "OPENBLAS", "MKL")] == ["1"] * 3
 
 
+def test_scoring_processes_yield_to_the_api(stack: Stack) -> None:
+    api, worker = (psutil.Process(stack.pids[name]) for name in ("api", "worker"))
+
+    def all_nicer() -> bool:
+        return {child.nice() for child in worker.children()} == {worker.nice() + 10}
+
+    wait_until(all_nicer, "scoring processes have begun", 60)
+    assert {child.nice() for child in api.children()} == {worker.nice()}
+
+
 def test_a_second_start_says_what_runs_already(stack: Stack) -> None:
     done = rowmill("up", "--port", "0", "--flower-port", "0", "--data-dir", str(stack.settings.data_dir))
     assert done.returncode == 2
