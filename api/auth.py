@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -49,7 +50,10 @@ class Door:
         self._hosts = Hosts(settings.host, settings.allowed_hosts)
         self._origins = Origins(settings.allowed_origins)
         self.links = Links(settings.data_dir)
-        self._keyring = Keyring(settings.admin_key.get_secret_value())
+        self._keyring = Keyring(
+            settings.admin_key.get_secret_value(),
+            find_token=_find_token(settings) if settings.takes_tokens else None,
+        )
 
     def admit(self, environ: dict[str, Any], database: Database) -> Caller:
         """Whoever sent the request. Raises ``AccessRefused``.
@@ -101,6 +105,12 @@ class Door:
         if caller is None:
             raise AccessRefused("invalid_key", "The key is unknown, revoked or over. Ask for another one.")
         return caller
+
+
+def _find_token(settings: Settings) -> Callable[[str], Caller | None]:
+    from base.access.tokens import Tokens  # noqa: PLC0415 - an extra that most servers do not have
+
+    return Tokens(settings).find
 
 
 def shown_key(environ: dict[str, Any]) -> str:

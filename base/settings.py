@@ -95,6 +95,14 @@ class Settings(BaseSettings):
     quota_stored_bytes: int = Field(
         0, ge=0, description="Inputs and results of one owner, where the key says nothing; 0: no limit."
     )
+    jwt_public_key_file: str = Field(
+        "", description="PEM file with the public key of an issuer whose tokens are taken beside API keys."
+    )
+    jwt_jwks_file: str = Field("", description="The same with several keys: a JSON Web Key Set.")
+    jwt_audience: str = Field("", description="What tokens must name as their audience (`aud`).")
+    jwt_issuer: str = Field("", description="What tokens must name as their issuer (`iss`); empty: anything.")
+    jwt_owner_claim: str = Field("sub", min_length=1, description="Claim that names the owner.")
+    jwt_role_claim: str = Field("role", min_length=1, description="Claim that names the role.")
     allowed_hosts: str = Field(
         "", description="Names that the API answers to besides localhost: `a.example.org,.example.net`."
     )
@@ -140,6 +148,23 @@ class Settings(BaseSettings):
     def asks_for_keys(self) -> bool:
         """Whether every request needs an API key."""
         return self.require_keys or not is_loopback(self.host)
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Whether JSON Web Tokens are taken beside API keys."""
+        return bool(self.jwt_public_key_file or self.jwt_jwks_file)
+
+    @model_validator(mode="after")
+    def _complete_jwt(self) -> Self:
+        """Without an audience, a token that the issuer made for any other service would open this one."""
+        if self.takes_tokens and not self.jwt_audience:
+            raise ValueError("tokens need ROWMILL_JWT_AUDIENCE too: the name that this service has in them")
+        if self.jwt_public_key_file and self.jwt_jwks_file:
+            raise ValueError("give ROWMILL_JWT_PUBLIC_KEY_FILE or ROWMILL_JWT_JWKS_FILE, not both")
+        for name in ("jwt_public_key_file", "jwt_jwks_file"):
+            if given := getattr(self, name):  # processes of a stack run in another folder
+                object.__setattr__(self, name, str(Path(given).expanduser().absolute()))
+        return self
 
     @field_validator("admin_key")
     @classmethod

@@ -21,9 +21,23 @@ def require_key(settings: Settings) -> None:
 def count_keys(settings: Settings, database: Database) -> int:
     """Keys that let somebody in, that of the setting too. Raises ``StackProblem`` if there is none."""
     count = count_live(database) + bool(settings.admin_key.get_secret_value())
-    if not count:
+    if settings.takes_tokens:
+        _check_tokens(settings)
+    elif not count:
         raise StackProblem(
             f"On {settings.host} every request needs an API key, and there is none. "
             "Make one: rowmill keys add admin --role admin. Or set ROWMILL_ADMIN_KEY."
         )
     return count
+
+
+def _check_tokens(settings: Settings) -> None:
+    """Say now what would keep the API from starting."""
+    try:
+        from base.access.tokens import Tokens  # noqa: PLC0415 - an extra that most stacks do not have
+
+        Tokens(settings)
+    except ImportError as error:
+        raise StackProblem(f"Tokens need an extra ({error}): pip install 'rowmill[jwt]'") from error
+    except (OSError, ValueError) as error:
+        raise StackProblem(f"The keys of tokens cannot be used: {error}") from error
