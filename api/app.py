@@ -14,6 +14,7 @@ from api import (
     job_routes,
     limits,
     link_routes,
+    metering,
     mlflow_routes,
     model_routes,
     openapi,
@@ -22,12 +23,14 @@ from api import (
     proxies,
     request_ids,
     result_routes,
+    stats_routes,
 )
 from api.auth import Door
 from api.headers import DATA_HEADERS, SECURITY_HEADERS
 from api.short_way import ShortWay
 from api.v2 import routes as v2_routes
 from base import logs
+from base.meter.meter import Meter
 from base.settings import Settings
 from jobs.errors import Problem
 from jobs.workshop import Workshop
@@ -63,8 +66,10 @@ def create_app() -> APIFlask:
         model_routes,
         pages,
         documents,
+        stats_routes,
     ):
         app.register_blueprint(room.blueprint)
+    metering.register(app, Meter(settings.data_dir))
     return app
 
 

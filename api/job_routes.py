@@ -9,7 +9,7 @@ from uuid import UUID
 from apiflask import APIBlueprint
 from flask import Response, jsonify, request, url_for
 
-from api import idempotency, overload, uploads, waiting
+from api import idempotency, metering, overload, uploads, waiting
 from api.accepted import accepted
 from api.context import caller, quota, scope, workshop
 from api.digests import BodyDigests
@@ -88,6 +88,7 @@ def _decide(upload: intake.Upload, options: Options, name: str, key: str | None)
     if not options.dry_run and (made := find_repeat(shop.database, caller().owner, key, asked)):
         return accepted(made, is_new=False)
     examined = intake.examine(shop, upload.path, options)
+    metering.noted(examined.manifest)
     if options.dry_run:
         return jsonify(dry_run(shop, upload.path, examined, options))
     file_name = name or f"input.{examined.shape.format}"

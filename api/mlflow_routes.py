@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify, request
 
-from api import mlflow_bodies, mlflow_docs, uploads
+from api import metering, mlflow_bodies, mlflow_docs, uploads
 from api.answering import answer
 from api.context import workshop
 from api.small_bodies import read_small
@@ -24,7 +24,8 @@ def invocations() -> Response:
     """
     shop = workshop()
     with uploads.drained(request):
-        manifest = shop.registry.resolve(_model_named(), shop.settings.default_model or None)
+        resolved = shop.registry.resolve(_model_named(), shop.settings.default_model or None)
+        manifest = metering.noted(resolved)
         body = read_small(request, shop.settings.max_predict_bytes)
     charset = request.mimetype_params.get("charset", "utf-8")
     rows = mlflow_bodies.rows_of(manifest, request.mimetype, charset, body, shop.settings.max_predict_rows)

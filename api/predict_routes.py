@@ -10,7 +10,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from api import forms, strict_json, uploads
+from api import forms, metering, strict_json, uploads
 from api.answering import answer
 from api.context import workshop
 from api.predict_docs import OPERATION
@@ -69,7 +69,7 @@ def _read_request() -> tuple[Manifest, Rows]:
 
 def _resolve(reference: str | None) -> Manifest:
     shop = workshop()
-    return shop.catalog.resolve(reference or None, shop.settings.default_model or None)
+    return metering.noted(shop.catalog.resolve(reference or None, shop.settings.default_model or None))
 
 
 def _model_option(options: dict[str, str]) -> str | None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from api import request_ids, strict_json
+from api import metering, request_ids, strict_json
 from api.answering import plain_answer
 from api.auth import Door
 from api.headers import DATA_HEADERS
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 PATH = "/predict"
+ROUTE = f"POST {PATH}"
 MAX_BYTES = 64 << 10
 # What says that a request is not plain JSON, that its body has no known length, or that the answer needs more
 # than usual.
@@ -86,6 +87,7 @@ class ShortWay:
         manifest = self._shop.catalog.resolve(reference, self._shop.settings.default_model or None)
         if "features" in manifest.signature.names:
             return None
+        environ[metering.ROUTE], environ[metering.MODEL] = ROUTE, manifest.reference
         model = self._shop.models.get(manifest.name, manifest.version)
         answered = plain_answer(model, value["features"])
         named_version = {"name": manifest.name, "version": manifest.version}

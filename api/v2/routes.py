@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify, request
 
-from api import errors, health, uploads
+from api import errors, health, metering, uploads
 from api.answering import answer
 from api.context import workshop
 from api.small_bodies import read_small
@@ -84,4 +84,4 @@ def _answered(manifest: Manifest, sent: InferRequest, max_rows: int) -> Response
 
 
 def _resolve(name: str, version: str | None) -> Manifest:
-    return workshop().registry.resolve(name if version is None else f"{name}@{version}")
+    return metering.noted(workshop().registry.resolve(name if version is None else f"{name}@{version}"))

@@ -1,0 +1,59 @@
+"""What the OpenAPI document says about ``GET /stats``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_COUNT = {"type": "integer", "minimum": 0}
+_MILLISECONDS = {"type": ["number", "null"], "description": "null if there was no request"}
+_COUNTS: dict[str, Any] = {
+    "requests": {**_COUNT, "description": "all that were answered"},
+    "errors": {**_COUNT, "description": "answers of 500 and more, and those that broke off"},
+    "refusals": {**_COUNT, "description": "answers of 400 to 499"},
+    "cache": {
+        "type": "object",
+        "description": "of the result cache",
+        "properties": {"hits": _COUNT, "misses": _COUNT},
+        "required": ["hits", "misses"],
+    },
+}
+_MEASURED: dict[str, Any] = {
+    **_COUNTS,
+    "error_rate": {"type": ["number", "null"], "description": "errors per request"},
+    **dict.fromkeys(("mean_ms", "p50_ms", "p95_ms", "p99_ms"), _MILLISECONDS),
+    "total": {
+        "type": "object",
+        "description": "since the counting began",
+        "properties": _COUNTS,
+        "required": list(_COUNTS),
+    },
+}
+
+
+def _named(**more: Any) -> dict[str, Any]:
+    """Something measured, and what it is the measure of."""
+    properties = {**more, **_MEASURED}
+    return {"type": "object", "properties": properties, "required": list(properties)}
+
+
+def _list(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+_MODEL = _named(model={"type": "string", "examples": ["wine@3"]})
+_ROUTE = _named(route={"type": "string", "examples": ["POST /predict"]}, models=_list(_MODEL))
+_STATS: dict[str, Any] = {
+    "window_seconds": {"type": "integer"},
+    "since": {"type": "string", "format": "date-time"},
+    "all": _named(),
+    "routes": _list(_ROUTE),
+    "models": _list(_MODEL),
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "Requests and times of the window, and counts in all",
+        "content": {
+            "application/json": {"schema": {"type": "object", "properties": _STATS, "required": list(_STATS)}}
+        },
+    }
+}

@@ -1,0 +1,126 @@
+"""What the files say together: requests, refusals, errors, times and cache hits, in the window and in all."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from base.meter.buckets import quantile
+from base.meter.layout import (
+    BEGAN_MS,
+    BLOCK_WORDS,
+    BLOCKS_AT,
+    ERRORS,
+    FIRST_BUCKET,
+    HITS,
+    MISSES,
+    NANOSECONDS,
+    REFUSALS,
+    RING,
+    SLOT,
+    WINDOW_SLOTS,
+    WORD,
+    slot_of,
+)
+from base.meter.recorder import names
+
+
+@dataclass(frozen=True, eq=False)
+class Tally:
+    """Requests that were counted together; can be added to others. ``words`` is one block of the files."""
+
+    words: np.ndarray
+
+    @classmethod
+    def of(cls, tallies: Iterable[Tally]) -> Tally:
+        """All of them together."""
+        return cls(sum((tally.words for tally in tallies), np.zeros(BLOCK_WORDS, np.int64)))
+
+    @property
+    def buckets(self) -> np.ndarray:
+        """Requests by duration, see ``buckets``."""
+        return self.words[FIRST_BUCKET:]
+
+    @property
+    def requests(self) -> int:
+        return int(self.buckets.sum())
+
+    @property
+    def refusals(self) -> int:
+        """Answers of 400 to 499."""
+        return int(self.words[REFUSALS])
+
+    @property
+    def errors(self) -> int:
+        """Answers of 500 and more, and those that broke off."""
+        return int(self.words[ERRORS])
+
+    @property
+    def hits(self) -> int:
+        return int(self.words[HITS])
+
+    @property
+    def misses(self) -> int:
+        return int(self.words[MISSES])
+
+    @property
+    def seconds(self) -> float:
+        """Of all requests together."""
+        return float(self.words[NANOSECONDS]) / 1e9
+
+    def quantile_seconds(self, share: float) -> float | None:
+        """What ``share`` of the requests took at most; None if there were none."""
+        return quantile(self.buckets, share)
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """``recent``: within the window; ``total``: since the meter began."""
+
+    recent: Tally
+    total: Tally
+
+    @classmethod
+    def of(cls, parts: Iterable[Measured]) -> Measured:
+        """All of them together."""
+        several = list(parts)
+        return cls(Tally.of(part.recent for part in several), Tally.of(part.total for part in several))
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one moment's look at the files found, by route and model; ``began_at`` is seconds since 1970."""
+
+    series: dict[tuple[str, str | None], Measured]
+    began_at: float
+
+    @classmethod
+    def of(cls, parts: Iterable[Reading], now: float) -> Reading:
+        """The readings of several files together; ``now``, seconds since 1970, is when a meter begins."""
+        found: dict[tuple[str, str | None], list[Measured]] = {}
+        for part in parts:
+            now = min(now, part.began_at)
+            for key, measured in part.series.items():
+                found.setdefault(key, []).append(measured)
+        return cls({key: Measured.of(several) for key, several in found.items()}, now)
+
+
+def read(mapped: mmap.mmap, now: float) -> Reading | None:
+    """What stands in a file at ``now`` (monotonic clock); None if it has not begun."""
+    head = np.frombuffer(mapped, np.int64, BLOCKS_AT // WORD)
+    if not head[BEGAN_MS]:
+        return None
+    keys = names(mapped)
+    shape = (len(keys), 1 + RING, BLOCK_WORDS)
+    live = np.frombuffer(mapped, np.int64, int(np.prod(shape)), BLOCKS_AT).reshape(shape)
+    slots = live[:, :, SLOT].copy()  # before the counts: a block is emptied before it gets another slot
+    slot = slot_of(now)
+    in_window = (slots > slot - WINDOW_SLOTS) & (slots <= slot)
+    in_window[:, 0] = False
+    blocks = live.copy()
+    recent = np.where(in_window[:, :, None], blocks, 0).sum(axis=1)
+    series = {key: Measured(Tally(recent[index]), Tally(blocks[index, 0])) for index, key in enumerate(keys)}
+    return Reading(series, float(head[BEGAN_MS]) / 1000)
