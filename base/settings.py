@@ -75,7 +75,7 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = Field(10, gt=0, description="How often a worker renews its lease.")
     caretaker_seconds: float = Field(5, gt=0, description="How often the caretaker looks for lost work.")
     retry_seconds: float = Field(
-        2, ge=0, description="Pause before a failed chunk is tried again; doubles each time."
+        2, ge=0, le=60, description="Pause before a failed chunk is tried again; doubles, up to a minute."
     )
     result_ttl_seconds: float = Field(7 * 86400, gt=0, description="How long inputs and results are kept.")
     min_free_bytes: int = Field(

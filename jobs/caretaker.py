@@ -17,7 +17,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from base.database.tables import chunks, jobs, ticks, uploads, workers
 from jobs.lifecycle.chunks import close_lost
 from jobs.lifecycle.ending import expire
-from jobs.lifecycle.guards import fail_job, holder_is_dead, lease_is_over
+from jobs.lifecycle.guards import fail_job, holder_is_dead, lease_is_over, pause_is_over, sent_before
 from jobs.lifecycle.window import FINISH, PLAN, open_window, send_step, window_size
 from jobs.orphans import remove_orphans
 from jobs.reading import count_live_workers, last_tick
@@ -69,7 +69,7 @@ class Caretaker:
         """Tick if no caretaker did for a while: it is dead, or frozen, which no supervisor sees."""
         silent = last_tick(self.stores.database)
         patience = max(SILENT_INTERVALS * self.stores.settings.caretaker_seconds, LEAST_SILENT_SECONDS)
-        if silent is not None and silent <= patience:
+        if silent is not None and -patience <= silent <= patience:  # below 0: by a clock that was ahead
             return False
         log.warning("no caretaker is at work, standing in", silent_seconds=silent)
         self.tick()
@@ -88,7 +88,7 @@ class Caretaker:
                 return  # another caretaker is between its two writes, or died there: the next look will tell
             if remembered is None or remembered != recorded:
                 # Redis was wiped, replaced or restored from an old copy: every message may be gone
-                count = forget_sent(connection, before=now)
+                count = forget_sent(connection, now, before=now)
                 if count:
                     log.warning("redis lost its memory, sending again", messages=count)
             elif broker.queue_length() > 0:
@@ -97,7 +97,7 @@ class Caretaker:
                 self._empty_since = now
             else:
                 # the queue was empty at the last tick too: what was sent before that and waits still is lost
-                forget_sent(connection, before=self._empty_since)
+                forget_sent(connection, now, before=self._empty_since)
                 self._empty_since = now
             forget_overtaken(connection, now)
             number = _next_tick(connection, self.stores.database.is_sqlite, now)
@@ -112,14 +112,14 @@ def _next_tick(connection: Any, is_sqlite: bool, now: float) -> int:
     return int(connection.execute(raised).scalar_one())
 
 
-def forget_sent(connection: Any, before: float) -> int:
+def forget_sent(connection: Any, now: float, before: float) -> int:
     """Mark what was sent before a moment and not taken up as not sent; returns how many messages."""
-    waiting = and_(chunks.c.status == ChunkStatus.PENDING, chunks.c.sent_at < before)
+    waiting = and_(chunks.c.status == ChunkStatus.PENDING, sent_before(chunks.c.sent_at, before, now))
     count = connection.execute(update(chunks).where(waiting).values(sent_at=None)).rowcount
     steps = and_(
         jobs.c.status.in_(STEPS),
         jobs.c.step_lease_until.is_(None),
-        jobs.c.sent_at < before,
+        sent_before(jobs.c.sent_at, before, now),
     )
     return int(count + connection.execute(update(jobs).where(steps).values(sent_at=None)).rowcount)
 
@@ -130,7 +130,11 @@ def forget_overtaken(connection: Any, now: float) -> None:
     newest = (
         select(func.max(younger.c.sent_at))
         .join(theirs, theirs.c.id == younger.c.job_id)
-        .where(theirs.c.status == JobStatus.SCORING, younger.c.claimed_at < now - OVERTAKEN_SECONDS)
+        .where(
+            theirs.c.status == JobStatus.SCORING,
+            younger.c.sent_at <= now,  # a clock that was ahead would make it younger than all that is sent
+            younger.c.claimed_at < now - OVERTAKEN_SECONDS,
+        )
         .scalar_subquery()
     )
     overtaken = and_(chunks.c.status == ChunkStatus.PENDING, chunks.c.sent_at < newest - OVERTAKEN_SECONDS)
@@ -248,7 +252,7 @@ def send_due(stores: Stores) -> None:
             jobs.c.status.in_(STEPS),
             jobs.c.sent_at.is_(None),
             jobs.c.step_lease_until.is_(None),
-            or_(jobs.c.step_not_before.is_(None), jobs.c.step_not_before <= now),
+            pause_is_over(jobs.c.step_not_before, now),
         )
         due = connection.execute(
             update(jobs).where(waiting).values(sent_at=now).returning(jobs.c.id, jobs.c.status)

@@ -19,6 +19,7 @@ from base.formats import InputRefused
 from jobs.errors import LostLease, Problem
 from jobs.lifecycle import chunks, steps
 from jobs.lifecycle.chunks import FAILED, NO_ROOM, OUT_OF_MEMORY
+from jobs.lifecycle.guards import LONGEST_PAUSE_SECONDS
 from jobs.records import Claim, StepClaim
 from jobs.workshop import Workshop
 from models.errors import ModelError
@@ -26,7 +27,6 @@ from models.errors import ModelError
 log = structlog.get_logger()
 
 CERTAIN = (Problem, InputRefused, ModelError)
-LONGEST_PAUSE_SECONDS = 60.0
 POSTGRES_DISK_FULL = "53100"
 
 
@@ -92,4 +92,4 @@ def _retry_at(workshop: Workshop, claim: Claim | StepClaim, error: Exception, fu
     pause = workshop.settings.retry_seconds * 2 ** min(doublings, 30)
     with workshop.database.reading() as connection:
         now = workshop.database.now(connection)
-    return now + float(min(pause, LONGEST_PAUSE_SECONDS) if full else pause)
+    return now + float(min(pause, LONGEST_PAUSE_SECONDS))

@@ -17,6 +17,7 @@ from jobs.lifecycle.guards import (
     lease_is_over,
     move_job,
     opened,
+    pause_is_over,
     why_lost,
 )
 from jobs.lifecycle.window import Turn, take_window
@@ -62,7 +63,7 @@ def claim(
         running = and_(this, chunks.c.status == ChunkStatus.RUNNING)
         due = and_(
             chunks.c.status == ChunkStatus.PENDING,
-            or_(chunks.c.not_before.is_(None), chunks.c.not_before <= now),
+            pause_is_over(chunks.c.not_before, now),
         )
         abandoned = and_(running, lease_is_over(chunks.c.lease_until, now, lease_seconds))
         scoring = exists().where(jobs.c.id == job_id, jobs.c.status == JobStatus.SCORING)

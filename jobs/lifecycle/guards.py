@@ -12,11 +12,23 @@ from base.processes import has_ended
 from jobs.states import FINAL, JobStatus, before
 
 REASON_LENGTH = 1000
+# Nothing waits longer than this before it is tried again.
+LONGEST_PAUSE_SECONDS = 60.0
 
 
 def lease_is_over(column: Any, now: float, lease_seconds: float) -> ColumnElement[bool]:
     """Whether a lease ran out; one that ends later than a fresh one could came from a clock that jumped."""
     return or_(column.is_(None), column < now, column > now + lease_seconds)
+
+
+def pause_is_over(column: Any, now: float) -> ColumnElement[bool]:
+    """Whether work that failed may be tried again; a pause longer than any came from a clock that jumped."""
+    return or_(column.is_(None), column <= now, column > now + LONGEST_PAUSE_SECONDS)
+
+
+def sent_before(column: Any, moment: float, now: float) -> ColumnElement[bool]:
+    """Whether a message went out before a moment; one that is yet to go out was marked by a wrong clock."""
+    return or_(column < moment, column > now)
 
 
 def holder_is_dead(connection: Connection, worker: Any, held: ColumnElement[bool]) -> ColumnElement[bool]:

@@ -7,13 +7,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, and_, delete, func, insert, select, update
 
 from base.database import Database
 from base.database.tables import chunks, inputs, jobs
 from base.formats import Span
 from jobs.errors import LostLease
-from jobs.lifecycle.guards import fail_job, holder_is_dead, lease_is_over, move_job, opened
+from jobs.lifecycle.guards import (
+    fail_job,
+    holder_is_dead,
+    lease_is_over,
+    move_job,
+    opened,
+    pause_is_over,
+)
 from jobs.records import Input, Job, StepClaim
 from jobs.states import ChunkStatus, JobStatus
 
@@ -50,7 +57,7 @@ def _claim(
         may = and_(
             this,
             jobs.c.step_attempt - jobs.c.step_excused < max_attempts,
-            or_(jobs.c.step_not_before.is_(None), jobs.c.step_not_before <= now),
+            pause_is_over(jobs.c.step_not_before, now),
         )
         status = JobStatus.PLANNING if JobStatus.QUEUED in wanted else wanted[0]
         values: dict[str, Any] = {

@@ -5,11 +5,12 @@ The window is one for all jobs. With one for each, a small job would wait for th
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, and_, func, or_, select, update
+from sqlalchemy import Connection, and_, case, func, not_, select, update
 
 from base.broker import Broker
 from base.database import Database
 from base.database.tables import chunks, jobs
+from jobs.lifecycle.guards import pause_is_over
 from jobs.states import ChunkStatus, JobStatus
 
 PLAN = "rowmill.plan"
@@ -31,7 +32,7 @@ def take_window(connection: Connection, window: int, now: float) -> list[Turn]:
     First comes the job that has waited longest for its turn; before all others, one that never had any.
     """
     free = window - _under_way(connection, window)
-    waiting = _by_turn(connection) if free > 0 else []
+    waiting = _by_turn(connection, now) if free > 0 else []
     turns: list[Turn] = []
     while waiting and len(turns) < free:
         job_id = waiting.pop(0)
@@ -51,9 +52,11 @@ def _under_way(connection: Connection, window: int) -> int:
     return int(connection.execute(count.where(sent)).scalar_one() + min(running, window // 2))
 
 
-def _by_turn(connection: Connection) -> list[str]:
+def _by_turn(connection: Connection, now: float) -> list[str]:
     scoring = select(jobs.c.id).where(jobs.c.status == JobStatus.SCORING)
-    return list(connection.execute(scoring.order_by(func.coalesce(jobs.c.sent_at, 0), jobs.c.id)).scalars())
+    # a turn that is yet to come was noted by a wrong clock: without this the job would wait until then
+    last_turn = case((jobs.c.sent_at <= now, jobs.c.sent_at), else_=0)
+    return list(connection.execute(scoring.order_by(last_turn, jobs.c.id)).scalars())
 
 
 def _take_next(connection: Connection, job_id: str, window: int, now: float) -> int | None:
@@ -62,12 +65,12 @@ def _take_next(connection: Connection, job_id: str, window: int, now: float) -> 
     Chunks that wait for room on the disk keep their places, or all others would be tried in vain, too.
     """
     pending = and_(chunks.c.job_id == job_id, chunks.c.status == ChunkStatus.PENDING)
-    due = or_(chunks.c.not_before.is_(None), chunks.c.not_before <= now)
+    due = pause_is_over(chunks.c.not_before, now)
     unsent = select(chunks.c.index).where(pending, chunks.c.sent_at.is_(None), due)
     index = connection.execute(unsent.order_by(chunks.c.index).limit(1)).scalar()
     if index is None:
         return None
-    waits_for_room = and_(pending, chunks.c.index < index, chunks.c.excused > 0, chunks.c.not_before > now)
+    waits_for_room = and_(pending, chunks.c.index < index, chunks.c.excused > 0, not_(due))
     if connection.execute(select(func.count()).where(waits_for_room)).scalar_one() >= window:
         return None
     # never wait for a job's row: two workers that commit hold one each, and may want the other's
