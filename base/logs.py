@@ -4,8 +4,29 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO
 
 import structlog
+
+
+class Forgiving:
+    """A stream for lines that must not end the work that they tell of: a disk that is full loses them.
+
+    What a buffer still holds goes out with the next line for which there is room.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            self._stream.flush()
 
 
 def configure(log_format: str, log_level: str, *more: structlog.types.Processor) -> None:
@@ -27,6 +48,6 @@ def configure(log_format: str, log_level: str, *more: structlog.types.Processor)
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[log_level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(Forgiving(sys.stderr)),  # type: ignore[arg-type]  # print() needs no more
         cache_logger_on_first_use=True,
     )

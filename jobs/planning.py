@@ -30,7 +30,7 @@ from jobs.records import Job, StepClaim
 from jobs.reusing import plan_retry
 from jobs.states import JobStatus
 from jobs.trouble import handed_back
-from jobs.unchanged import refuse_changed, stamps_of
+from jobs.unchanged import stamps_of, unchanged
 from jobs.workshop import Workshop
 from models.manifest import Manifest
 from models.signature import match_columns
@@ -74,7 +74,12 @@ def _plan(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> JobStat
     """Decode the input where that is needed, find the cuts, and store them; a retry takes its parent's."""
     if (status := plan_retry(workshop, claim, heartbeat)) is not None:
         return status
-    refuse_changed(workshop.files, claim.input)
+    with unchanged(workshop.files, claim.input):
+        spans, prepared = _prepare(workshop, claim, heartbeat)
+    return steps.planned(workshop.database, claim, spans, prepared)
+
+
+def _prepare(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> tuple[list[Span], steps.Prepared]:
     shape = claim.input.parsed_shape
     decoded = claim.input.decoded_file  # there already if another job shares the input
     if shape.needs_decoding and decoded is None:
@@ -89,8 +94,7 @@ def _plan(workshop: Workshop, claim: StepClaim, heartbeat: Heartbeat) -> JobStat
         spans = list(plan(path, shape, chunk_rows=rows, max_chunk_bytes=limit))
         prepared = steps.Prepared()
     stamps = stamps_of(workshop.files, claim.input.file, decoded, prepared.index_file)
-    prepared = replace(prepared, decoded_file=decoded, stamps=stamps)
-    return steps.planned(workshop.database, claim, spans, prepared)
+    return spans, replace(prepared, decoded_file=decoded, stamps=stamps)
 
 
 def _cut_archive(

@@ -22,7 +22,7 @@ from jobs.records import Claim, Job
 from jobs.rows import score_span
 from jobs.scoring import Scored
 from jobs.trouble import handed_back
-from jobs.unchanged import refuse_changed
+from jobs.unchanged import unchanged
 from jobs.workshop import Workshop
 
 
@@ -55,9 +55,8 @@ def _attempt(workshop: Workshop, held: Claim) -> bool:
         ) as heartbeat,
     ):
         score = score_in_quarantine if held.crashes >= CRASHES_BEFORE else score_span
-        refuse_changed(workshop.files, held.input)
-        scored, lines = score(workshop, held, heartbeat.check)
-        refuse_changed(workshop.files, held.input)  # what was read was what is there now
+        with unchanged(workshop.files, held.input):
+            scored, lines = score(workshop, held, heartbeat.check)
         done = _commit(workshop, held, scored, lines)
     if done is not None:
         _go_on(workshop, held.job, done)

@@ -8,7 +8,11 @@ seen here: zip, gzip and most Parquet files have checksums of their own.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from base.files import Files
+from base.formats import InputRefused
 from jobs.errors import Problem
 from jobs.records import Input
 
@@ -20,7 +24,22 @@ def stamps_of(files: Files, *names: str | None) -> Stamps:
     return {name: _stamp(files, name) for name in names if name is not None}
 
 
-def refuse_changed(files: Files, source: Input) -> None:
+@contextmanager
+def unchanged(files: Files, source: Input) -> Iterator[None]:
+    """Within the block the stored files are read: what was read is what was stored, or ``Problem`` is raised.
+
+    Also if reading refuses what it finds: the file was good when it was accepted, so a change is the reason.
+    """
+    _refuse_changed(files, source)
+    try:
+        yield
+    except InputRefused:
+        _refuse_changed(files, source)
+        raise
+    _refuse_changed(files, source)
+
+
+def _refuse_changed(files: Files, source: Input) -> None:
     """Raise ``Problem`` (``input_changed``) if a file that chunks are read from is not what was stored.
 
     One that is gone raises ``FileNotFoundError``: another host may see it.

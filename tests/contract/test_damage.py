@@ -150,6 +150,40 @@ def test_an_input_that_changes_while_it_is_read_is_not_scored(
     assert not list(served.workshop.files.path(f"jobs/{job['id']}").glob("parts/*"))
 
 
+def test_bytes_that_cannot_be_read_any_more_were_changed(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look at the file and the reading of it: the user sent nothing unreadable."""
+    job = served.submit()
+    served.plan(job)
+    file, get = stored(served, input_of(served, job).file), served.workshop.models.get
+
+    def get_and_harm(name: str, version: int) -> Any:
+        file.write_bytes(file.read_bytes().replace(b",", b"\xff", 200))
+        return get(name, version)
+
+    monkeypatch.setattr(served.workshop.models, "get", get_and_harm)
+    with pytest.raises(Problem, match="Nothing but Rowmill"):
+        served.score(job, 0)
+    assert served.job(job)["error"]["code"] == "input_changed"
+
+
+def test_an_input_that_is_cut_while_it_is_planned_is_not_a_short_one(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = served.submit()
+    file, get = stored(served, input_of(served, job).file), served.workshop.registry.get
+
+    def get_and_harm(name: str, version: int) -> Any:
+        file.write_bytes(file.read_bytes().splitlines(keepends=True)[0])
+        return get(name, version)
+
+    monkeypatch.setattr(served.workshop.registry, "get", get_and_harm)
+    with pytest.raises(Problem, match="Nothing but Rowmill"):
+        served.plan(job)
+    assert served.job(job)["error"]["code"] == "input_changed"
+
+
 def test_a_model_that_changes_between_two_chunks_fails_the_job(served: Served) -> None:
     job = served.submit()
     served.plan(job)
