@@ -22,13 +22,15 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(10**6))
     parser.add_argument("--pause", type=float, default=1.8, help="seconds between two faults, on average")
     parser.add_argument("--postgres", action="store_true", help="on a Postgres of its own instead of SQLite")
+    parser.add_argument("--only", default="", metavar="FAULT,FAULT", help="draw these faults and no others")
     given = parser.parse_args()
+    only = tuple(filter(None, given.only.split(",")))
     print(f"seed {given.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="trained-") as trained:
         for name in MODELS:
             script = EXAMPLES / f"train_{name}.py"
             subprocess.run([sys.executable, script, trained], check=True, stdout=subprocess.DEVNULL)
-        report = run(Path(trained), Plan(given.seconds, given.seed, given.pause, given.postgres))
+        report = run(Path(trained), Plan(given.seconds, given.seed, given.pause, given.postgres, only))
     print(report)
     sys.exit(1 if report.violations else 0)
 

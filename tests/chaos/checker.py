@@ -97,8 +97,10 @@ def judge_database(database: Database, max_attempts: int) -> list[str]:
 
 @dataclass(frozen=True)
 class Effort:
-    """What the faults cost: chunks in all, those that were tried again, and tries that led to nothing."""
+    """What was done, and what the faults cost: rows that count, chunks in all, those that were tried again,
+    and tries that led to nothing."""
 
+    rows: int
     chunks: int
     retried: int
     lost: int
@@ -107,10 +109,12 @@ class Effort:
 def effort(database: Database) -> Effort:
     """Count attempts."""
     with database.reading() as connection:
-        count = connection.execute(select(func.count()).select_from(chunks)).scalar_one()
+        rows = connection.execute(select(func.coalesce(func.sum(jobs.c.rows_done), 0)))
+        count = connection.execute(select(func.count()).select_from(chunks))
         retried = select(func.count()).select_from(chunks).where(chunks.c.attempt > 1)
         lost = select(func.count()).select_from(attempts).where(attempts.c.outcome.is_distinct_from("done"))
-        return Effort(count, connection.execute(retried).scalar_one(), connection.execute(lost).scalar_one())
+        found = (rows, count, connection.execute(retried), connection.execute(lost))
+        return Effort(*(int(each.scalar_one()) for each in found))
 
 
 def story(database: Database, job_id: str) -> Iterator[str]:

@@ -15,6 +15,10 @@ from sklearn.datasets import load_digits
 
 BAD_EVERY = 997
 QUESTION_ROWS = 5
+MANY_ROWS = 16_000
+# By the paced model a chunk takes three quarters of a second: long enough to be hit, and less than a lease.
+SECONDS_PER_ROW = 0.75e-3
+CHUNK_ROWS = 1000
 
 
 @dataclass(frozen=True)
@@ -46,23 +50,23 @@ def kinds(trained: Path) -> list[Kind]:
     """Files for the example models that lie in ``trained``."""
     wine, digits = joblib.load(trained / "wine.joblib"), joblib.load(trained / "digits.joblib")
     rows = pd.read_csv(trained / "wine.sample.csv").drop(columns="cultivar")
-    few, many = (rows.sample(n, replace=True, random_state=n, ignore_index=True) for n in (500, 12_000))
+    few, many = (rows.sample(n, replace=True, random_state=n, ignore_index=True) for n in (500, MANY_ROWS))
     answers = list(wine.predict(many))
     with_bad = many.astype(object)
     for row in range(0, len(many), BAD_EVERY):
         with_bad.iloc[row, 3] = "not a number"
     parquet = io.BytesIO()
     many.to_parquet(parquet)
-    model = {"model": "wine", "chunk_rows": "1000"}
+    paced = {"model": "paced", "chunk_rows": str(CHUNK_ROWS)}
     return [
         Kind("small CSV", few.to_csv(index=False).encode(), {"model": "wine"}, list(wine.predict(few))),
         Kind(
             "CSV with bad rows",
             with_bad.to_csv(index=False).encode(),
-            model,
+            paced,
             [None if row % BAD_EVERY == 0 else answer for row, answer in enumerate(answers)],
         ),
-        Kind("Parquet", parquet.getvalue(), model, answers),
+        Kind("Parquet", parquet.getvalue(), paced, answers),
         Kind(
             "zip with a bad image",
             _with_a_bad_image(trained / "digits.zip"),

@@ -32,12 +32,13 @@ def _kill_child(name: str, victim: Victim) -> None:
 
 
 def _kill(name: str, victim: Victim) -> None:
+    victim.working(name)
     victim.kill(name)
 
 
 def _stop_worker(numbers: tuple[int, ...], victim: Victim) -> None:
     """Each signal to the process that got the first one, as somebody who loses patience does."""
-    pid = victim.pid("worker")
+    pid = victim.working("worker")
     for position, number in enumerate(numbers):
         if position:
             victim.around.over.wait(0.5)
@@ -50,7 +51,7 @@ def _restart_api(victim: Victim) -> None:
 
 
 def _kill_all(victim: Victim) -> None:
-    victim.pid("worker")
+    victim.working("worker")
     for pid in list(victim.around.stack.pids.values()):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
+import importlib
 import shutil
+import sys
 import tempfile
 import time
 from collections import Counter
@@ -11,17 +12,23 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
+
+import joblib
+import pytest
 
 from base.database import Database
 from base.settings import Settings
 from models.adding import NewVersion
 from models.manifest import ImageSpec
 from models.registry import Registry
+from rowmill.stack import supervisor
 from rowmill.stack.record import load_record
 from tests.chaos import checker
+from tests.chaos.activity import Activity
 from tests.chaos.checker import Effort
 from tests.chaos.clocks import Clocks
-from tests.chaos.files import kinds, question
+from tests.chaos.files import SECONDS_PER_ROW, kinds, question
 from tests.chaos.nemesis import Nemesis
 from tests.chaos.postgres_server import PostgresServer
 from tests.chaos.redis_server import RedisServer
@@ -34,9 +41,13 @@ from tests.waiting import wait_until
 USERS = 2
 NEMESES = 2
 MAX_ATTEMPTS = 100
+# As short as leases are: programs that die every few seconds would be left alone for half a minute.
+LONGEST_PAUSE_SECONDS = 1.0
+PACED = Path(__file__).parent / "paced.py"
 # After the last fault: long enough for leases, pauses after failures, deaf connections, and all that waits.
 CALM_SECONDS = 240
 MOST_SHOWN = 50
+TOLD_EVERY_SECONDS = 60
 
 
 @dataclass(frozen=True)
@@ -47,6 +58,7 @@ class Plan:
     seed: int
     pause_seconds: float
     postgres: bool = False
+    only: tuple[str, ...] = ()
 
 
 @dataclass
@@ -58,7 +70,8 @@ class Report:
     missed: int = 0
     history: History = field(default_factory=History)
     hurt: int = 0
-    effort: Effort = field(default_factory=lambda: Effort(0, 0, 0))
+    effort: Effort = field(default_factory=lambda: Effort(0, 0, 0, 0))
+    busy_share: float = 0.0
     calm_seconds: float = 0.0
     kept: Path | None = None
     violations: list[str] = field(default_factory=list)
@@ -76,8 +89,9 @@ class Report:
             + ", ".join(f"{count} {status}" for status, count in sorted(ends.items())),
             f"{self.hurt} jobs had bytes changed; {self.history.refused} requests had to be sent again",
             f"{self.history.predictions} predictions answered, {self.history.predictions_later} put off",
-            f"{self.effort.chunks} chunks, {self.effort.retried} of them tried again, "
+            f"{self.effort.rows:,} rows in {self.effort.chunks:,} chunks, {self.effort.retried} tried again; "
             f"{self.effort.lost} tries led to nothing",
+            f"chunks were running for {self.busy_share:.0%} of the time",
             f"the last job ended {self.calm_seconds:.1f} s after the last fault",
             f"{len(self.violations)} promises broken",
             *(f"  {violation}" for violation in self.violations[:MOST_SHOWN]),
@@ -117,7 +131,10 @@ def _surroundings(trained: Path, plan: Plan) -> Iterator[Surroundings]:
         if postgres:
             stays.callback(postgres.close)
         clocks = Clocks(base / "clocks")
-        stays.enter_context(_environment(clocks.environment))
+        patch = stays.enter_context(pytest.MonkeyPatch.context())
+        for name, value in clocks.environment.items():
+            patch.setenv(name, value)
+        patch.setattr(supervisor, "LONGEST_PAUSE_SECONDS", LONGEST_PAUSE_SECONDS)
         stack = hurt_stack(data, postgres.url if postgres else "", MAX_ATTEMPTS, redis.url)
         stays.enter_context(stack)
         database = Database(stack.settings.database_url)
@@ -126,24 +143,24 @@ def _surroundings(trained: Path, plan: Plan) -> Iterator[Surroundings]:
         yield Surroundings(stack, redis, postgres, disk, clocks, database)
 
 
-@contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
-    """What the stack hands on to its programs."""
-    before = dict(os.environ)
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-
-
 def _add_models(database: Database, settings: Settings, trained: Path) -> None:
     registry = Registry(database, settings.data_dir / "models")
     sample = trained / "wine.sample.csv"
     registry.add(NewVersion(name="wine", file=trained / "wine.joblib", sample=sample, targets=("cultivar",)))
+    paced = _dump_paced(joblib.load(trained / "wine.joblib"), trained)
+    registry.add(NewVersion(name="paced", file=paced, sample=sample, targets=("cultivar",), code=PACED))
     digits = ImageSpec(width=8, height=8, mode="L", high=16)
     registry.add(NewVersion(name="digits", file=trained / "digits.joblib", image=digits))
+
+
+def _dump_paced(model: Any, folder: Path) -> Path:
+    """The model as its user would store it: its class lies in a module of its own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(PACED.parent)
+        module = importlib.import_module(PACED.stem)
+        joblib.dump(module.Paced(model, SECONDS_PER_ROW), folder / "paced.joblib")
+        del sys.modules[PACED.stem]
+    return folder / "paced.joblib"
 
 
 def _hurt(around: Surroundings, trained: Path, report: Report) -> list[Nemesis]:
@@ -153,10 +170,11 @@ def _hurt(around: Surroundings, trained: Path, report: Report) -> list[Nemesis]:
     users = [User(url, history, files, 1000 * plan.seed + number) for number in range(USERS)]
     watchers: list[Visitor] = [Follower(url, history), Caller(url, history, question(trained))]
     pause = plan.pause_seconds * NEMESES
-    nemeses = [Nemesis(around, 1000 * plan.seed + number, pause) for number in range(NEMESES)]
-    for thread in (*users, *watchers, *nemeses):
+    nemeses = [Nemesis(around, 1000 * plan.seed + number, pause, plan.only) for number in range(NEMESES)]
+    activity = Activity(around.database, around.over)
+    for thread in (*users, *watchers, *nemeses, activity):
         thread.start()
-    around.over.wait(plan.seconds)
+    _wait(around, report, nemeses)
     around.over.set()
     for nemesis in nemeses:
         nemesis.join()
@@ -164,6 +182,8 @@ def _hurt(around: Surroundings, trained: Path, report: Report) -> list[Nemesis]:
         report.missed += nemesis.missed.total()
         report.violations += nemesis.broken
     last_fault = time.monotonic()
+    activity.join()
+    report.busy_share = activity.share
     for user in users:
         user.stop()
         user.join(CALM_SECONDS)
@@ -177,6 +197,17 @@ def _hurt(around: Surroundings, trained: Path, report: Report) -> list[Nemesis]:
     report.calm_seconds = max([0.0, *(job.ended_at - last_fault for job in history.jobs)])
     report.hurt = len(around.hurt)
     return nemeses
+
+
+def _wait(around: Surroundings, report: Report, nemeses: list[Nemesis]) -> None:
+    """Until the time is up; says each minute how it stands, for half an hour is long."""
+    end = time.monotonic() + report.plan.seconds
+    while (left := end - time.monotonic()) > 0:
+        around.over.wait(min(left, TOLD_EVERY_SECONDS))
+        history = report.history
+        broken = [*history.violations, *(line for nemesis in nemeses for line in nemesis.broken)]
+        faults = sum(nemesis.struck.total() for nemesis in nemeses)
+        print(f"{faults} faults, {len(history.jobs)} jobs, promises broken: {broken}", flush=True)
 
 
 def _judge(around: Surroundings, report: Report) -> list[str]:

@@ -17,6 +17,7 @@ from tests.chaos.postgres_server import PostgresServer
 from tests.chaos.redis_server import RedisServer
 from tests.chaos.small_disk import SmallDisk
 
+FORKING = ("worker", "api")
 PAUSES_SECONDS = (0.5, 1.5, 4.0)
 
 
@@ -57,6 +58,12 @@ class Victim:
             return self.around.stack.pids[name]
         except KeyError:
             raise Missed from None
+
+    def working(self, name: str) -> int:
+        """The same. Raises ``Missed`` also while its own processes are not there yet."""
+        if name in FORKING:
+            self.child_of(name)
+        return self.pid(name)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
         """Send a signal to one of the stack's own processes."""
