@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from jobs import reading
@@ -95,7 +96,12 @@ def test_a_result_of_another_length_is_not_served(served: Served, harm: Harm) ->
 
 def test_a_flipped_byte_in_a_result_is_noticed(served: Served) -> None:
     job = served.work(served.submit())
-    flip(stored(served, (reading.find_job(served.workshop.database, OWNER, job["id"]).result or {})["file"]))
+    file = stored(served, (reading.find_job(served.workshop.database, OWNER, job["id"]).result or {})["file"])
+    first = pq.read_metadata(file).row_group(0).column(0)
+    start = first.dictionary_page_offset or first.data_page_offset
+    flip(
+        file, start + first.total_compressed_size - 1
+    )  # the last page's last byte: no header, which has no sum
     answer = served.get(f"/jobs/{job['id']}/preview")
     assert (answer.status_code, answer.json["code"]) == (500, "result_damaged")
     for view in ("result.csv", "result.jsonl"):
