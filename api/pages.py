@@ -9,9 +9,10 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify, make_response, render_template, request, url_for
 
-from api.context import scope, workshop
+from api.context import caller, scope, workshop
 from api.model_routes import summaries
 from api.presenting import links, timestamp
+from base.access.callers import LOCAL
 from jobs import reading
 from jobs.records import Job
 from models.manifest import Manifest
@@ -61,7 +62,7 @@ def _content() -> dict[str, Any]:
         "version": current_app.version,  # type: ignore[attr-defined]  # APIFlask has it
         "models": models,
         "jobs": [_job(job) for job in recent],
-        "commands": _commands(_shown_model(models)) if models else _first_command(),
+        "commands": _with_key(_commands(_shown_model(models))) if models else _first_command(),
         "links": {
             "models": url_for("models.index"),
             "jobs": url_for("jobs.index"),
@@ -96,6 +97,14 @@ def _shown_model(models: list[dict[str, Any]]) -> Manifest:
 
 def _first_command() -> dict[str, str]:
     return {"add_a_model": "rowmill models add wine wine.joblib --sample train.csv"}
+
+
+def _with_key(lines: dict[str, str]) -> dict[str, str]:
+    """The same lines where a key is asked for; the user's shell fills it in."""
+    if caller() is LOCAL:
+        return lines
+    showing = 'curl -H "Authorization: Bearer $ROWMILL_API_KEY" '
+    return {title: showing + line.removeprefix("curl ") for title, line in lines.items()}
 
 
 def _commands(manifest: Manifest) -> dict[str, str]:

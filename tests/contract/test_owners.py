@@ -116,6 +116,12 @@ def test_a_key_that_only_reads_changes_nothing(guarded: Served) -> None:
     assert send(guarded, "GET", f"/jobs/{job['id']}", reader).json["status"] == "queued"
 
 
+def test_the_lines_to_copy_show_a_key(guarded: Served) -> None:
+    lines = send(guarded, "GET", "/", key(guarded, "alice")).json["commands"].values()
+    assert lines
+    assert all(line.startswith('curl -H "Authorization: Bearer $ROWMILL_API_KEY" -') for line in lines)
+
+
 def test_an_admin_sees_everything_and_may_ask_for_one_owner(guarded: Served) -> None:
     alice, bob, admin = key(guarded, "alice"), key(guarded, "bob"), key(guarded, "root", Role.ADMIN)
     mine, theirs = submit(guarded, alice), submit(guarded, bob)
