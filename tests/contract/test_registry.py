@@ -276,11 +276,12 @@ def test_a_failure_is_not_kept(sized: Counting, file: Path) -> None:
     whole = stored.read_bytes()
     stored.write_bytes(whole[:-1])
     with pytest.raises(ArtefactRefused):
-        cache.get("line", 3)
+        cache.get("line", 4)
+    assert cache.has_room_for(sized.get("line", 3))
     stored.write_bytes(whole)
     for version in (3, 2, 1, 3):
         cache.get("line", version)
-    assert [version for _, version in sized.loaded] == [3, 3, 2, 1]
+    assert [version for _, version in sized.loaded] == [4, 3, 2, 1]
 
 
 def test_a_version_from_before_sizes_were_measured_counts_twice_its_files(sized: Counting) -> None:
