@@ -6,6 +6,8 @@ import importlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,6 +35,7 @@ from models.manifest import ImageSpec, Manifest
 from models.registry import Registry
 
 PERILS = Path(__file__).with_name("perils.py")
+SLOW = Path(__file__).with_name("slow_model.py")
 LEASE_SECONDS = 60.0
 MAX_ATTEMPTS = 3
 OWNER = "local"
@@ -116,17 +119,37 @@ def add_perilous(registry: Registry, folder: Path) -> None:
     """Add the models of ``perils.py``, as a user adds some with code of their own."""
     rows = pd.DataFrame({"a": np.arange(50.0), "b": 1.0})
     rows.to_csv(folder / "perilous.csv", index=False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(PERILS.parent)
-        perils = importlib.import_module(PERILS.stem)
+    with users_module(PERILS) as perils:
         joblib.dump(perils.Perilous(), folder / "perilous.joblib")
         joblib.dump(perils.PerilousPictures(), folder / "pictures.joblib")
-        del sys.modules[PERILS.stem]
     registry.add(
         NewVersion("perilous", folder / "perilous.joblib", sample=folder / "perilous.csv", code=PERILS)
     )
     pictures = ImageSpec(width=2, height=2, mode="L")
     registry.add(NewVersion("pictures", folder / "pictures.joblib", image=pictures, code=PERILS))
+
+
+def add_slow(registry: Registry, folder: Path) -> None:
+    """Add the model ``slow``: each row takes the seconds that it names."""
+    rows = pd.DataFrame({"seconds": 0.0, "number": np.arange(50.0)})
+    rows.to_csv(folder / "slow.csv", index=False)
+    with users_module(SLOW) as slow_model:
+        joblib.dump(slow_model.Slow(), folder / "slow.joblib")
+    registry.add(NewVersion("slow", folder / "slow.joblib", sample=folder / "slow.csv", code=SLOW))
+
+
+def slow_rows(count: int, seconds: float) -> bytes:
+    """A CSV for the model ``slow``, which answers with the rows' numbers."""
+    return pd.DataFrame({"seconds": seconds, "number": range(count)}).to_csv(index=False).encode()
+
+
+@contextmanager
+def users_module(file: Path) -> Iterator[Any]:
+    """A module under the name that it has in its own folder, as a user's pickle refers to it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(file.parent)
+        yield importlib.import_module(file.stem)
+        del sys.modules[file.stem]
 
 
 def claim_chunk(database: Database, job: Job, index: int, worker: str = "w") -> Claim | None:

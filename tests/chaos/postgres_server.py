@@ -6,11 +6,14 @@ import os
 import signal
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psutil
 from sqlalchemy import create_engine, text
 
+from tests.freezing import stopped
 from tests.waiting import wait_until
 
 OTHERS = "datname = current_database() AND pid <> pg_backend_pid()"
@@ -42,6 +45,16 @@ class PostgresServer:
             wait_until(lambda: not any(process.is_running() for process in family), "Postgres is down", 30)
             away.wait(seconds)
             self._server.ensure_postgres_running()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Let it accept connections, and answer nothing, within the block."""
+        postmaster = psutil.Process(self._server.get_pid())
+        with ExitStack() as woken:
+            woken.enter_context(stopped(postmaster))
+            for process in postmaster.children():  # no more of them come
+                woken.enter_context(stopped(process))
+            yield
 
     def end_sessions(self) -> int:
         """End every session but our own; returns how many there were."""

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import psutil
 
 from tests.chaos.clock.sitecustomize import ROLES
 from tests.chaos.victim import Victim
+from tests.freezing import stopped
 
 JUMPS_SECONDS = (-8 * 3600.0, -60.0, 60.0, 8 * 3600.0)
-
-
-@contextmanager
-def stopped(process: psutil.Process) -> Iterator[None]:
-    """Within the block, the process is frozen."""
-    process.suspend()
-    try:
-        yield
-    finally:
-        with suppress(psutil.NoSuchProcess):
-            process.resume()
 
 
 def _kill_child(name: str, victim: Victim) -> None:

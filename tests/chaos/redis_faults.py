@@ -7,8 +7,8 @@ from collections.abc import Callable
 import psutil
 
 from base.broker import QUEUE
-from tests.chaos.process_faults import stopped
 from tests.chaos.victim import PAUSES_SECONDS, Missed, Victim
+from tests.freezing import stopped
 
 
 def _restart_empty(victim: Victim) -> None:

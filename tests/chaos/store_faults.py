@@ -13,8 +13,8 @@ from sqlalchemy import select
 from base.database.tables import chunks, inputs, jobs
 from jobs.states import FINAL, ChunkStatus, JobStatus
 from tests.chaos.postgres_server import PostgresServer
-from tests.chaos.process_faults import stopped
 from tests.chaos.victim import PAUSES_SECONDS, Missed, Victim
+from tests.freezing import stopped
 
 
 def _fill_disk(victim: Victim) -> None:

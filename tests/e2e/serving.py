@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,8 @@ import pyarrow.parquet as pq
 
 from rowmill.stack import Stack
 from tests.waiting import wait_until
+
+ROWMILL = (str(Path(sys.executable).with_name("rowmill")),)
 
 
 def curl(*arguments: str | Path) -> tuple[int, Any]:
@@ -33,6 +38,12 @@ def api_memory(stack: Stack) -> int:
 def submit(url: str, body: bytes, **options: object) -> httpx.Response:
     """POST a body as a job."""
     return httpx.post(f"{url}/jobs", params={k: str(v) for k, v in options.items()}, content=body, timeout=60)
+
+
+def look(url: str, job_id: str) -> dict[str, Any]:
+    """The job as it is now."""
+    job: dict[str, Any] = httpx.get(f"{url}/jobs/{job_id}", timeout=60).json()
+    return job
 
 
 def wait(url: str, job_id: str, seconds: float = 60) -> dict[str, Any]:
@@ -65,3 +76,34 @@ def errors(url: str, job: dict[str, Any]) -> list[dict[str, Any]]:
     """The row errors of a job."""
     text = httpx.get(f"{url}/jobs/{job['id']}/errors.jsonl", timeout=60).text
     return [json.loads(line) for line in text.splitlines()]
+
+
+@contextmanager
+def rowmill_up(
+    folder: Path, started_in: Path | None = None, workers: int = 1
+) -> Iterator[subprocess.Popen[str]]:
+    """`rowmill up` on free ports, once it has said that it is ready."""
+    command = [
+        *ROWMILL,
+        "up",
+        "--port",
+        "0",
+        "--flower-port",
+        "0",
+        "--workers",
+        str(workers),
+        "--data-dir",
+        str(folder),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=started_in) as process:
+        assert process.stdout
+        try:
+            said = ""
+            for line in process.stdout:
+                said += line
+                if "ready" in line:
+                    break
+            assert "Rowmill is ready" in said, said
+            yield process
+        finally:
+            process.kill()

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -20,9 +19,8 @@ from base.settings import Settings
 from rowmill.stack import Stack
 from rowmill.stack.programs import PROCESSES
 from rowmill.stack.record import load_record
+from tests.e2e.serving import ROWMILL, rowmill_up
 from tests.waiting import wait_until
-
-ROWMILL = (str(Path(sys.executable).with_name("rowmill")),)
 
 
 @pytest.fixture(scope="module")
@@ -41,35 +39,6 @@ def rowmill(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         timeout=60,
         check=False,
     )
-
-
-@contextmanager
-def rowmill_up(folder: Path, started_in: Path | None = None) -> Iterator[subprocess.Popen[str]]:
-    """`rowmill up` on free ports, once it has said that it is ready."""
-    command = [
-        *ROWMILL,
-        "up",
-        "--port",
-        "0",
-        "--flower-port",
-        "0",
-        "--workers",
-        "1",
-        "--data-dir",
-        str(folder),
-    ]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=started_in) as process:
-        assert process.stdout
-        try:
-            said = ""
-            for line in process.stdout:
-                said += line
-                if "ready" in line:
-                    break
-            assert "Rowmill is ready" in said, said
-            yield process
-        finally:
-            process.kill()
 
 
 def processes_of(folder: Path) -> list[psutil.Process]:

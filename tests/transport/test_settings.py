@@ -60,18 +60,27 @@ def test_a_message_does_not_wait_behind_a_long_task(pair: Pair) -> None:
     assert other.ended() == {"d", "e", "f"}  # three wait, though a worker has nothing to do
 
 
-def test_a_worker_outlives_a_redis_that_refuses_writes(pair: Pair) -> None:
+@pytest.mark.parametrize(
+    ("hurt", "heal", "says"),
+    [
+        ("CONFIG SET maxmemory 1", "CONFIG SET maxmemory 0", "OutOfMemoryError"),
+        ("REPLICAOF 127.0.0.1 1", "REPLICAOF NO ONE", "ReadOnlyError"),
+        ("CONFIG SET min-replicas-to-write 1", "CONFIG SET min-replicas-to-write 0", "NOREPLICAS"),
+    ],
+    ids=["no memory", "read only", "no replicas"],
+)
+def test_a_worker_outlives_a_redis_that_refuses_writes(pair: Pair, hurt: str, heal: str, says: str) -> None:
     ours, other = pair(broker_channel_error_retry=None)
     for site in (ours, other):
         site.send("wait", "a")
         site.wait_for("a starts")
         site.send("run", "b")
-        site.redis.client.config_set("maxmemory", 1)
+        site.redis.client.execute_command(hurt)
         site.open_gate()
     other.workers[0].wait(SECONDS)
     ours.wait_for("a ends")
-    wait_until(lambda: "OutOfMemoryError" in ours.log(), "the write was refused")
-    ours.redis.client.config_set("maxmemory", 0)
+    wait_until(lambda: says in ours.log(), "the write was refused", SECONDS)
+    ours.redis.client.execute_command(heal)
     ours.send("run", "c")
     ours.wait_for("c ends")
     assert ours.workers[0].poll() is None
