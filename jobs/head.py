@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
+from base import formats
 from base.files import Files
 from base.formats import (
     ChunkRows,
@@ -16,7 +17,6 @@ from base.formats import (
     Span,
     decode,
     head,
-    read,
     read_members,
     write_index,
 )
@@ -64,12 +64,12 @@ def _read_head(
     files: Files, path: Path, shape: InputShape, columns: Columns, max_decoded_bytes: int
 ) -> ChunkRows:
     if not shape.needs_decoding:
-        return read(path, shape, head(path, shape, HEAD_ROWS), columns.wanted, columns.keep)
+        return formats.read_head(path, shape, head(path, shape, HEAD_ROWS), columns.wanted, columns.keep)
     with files.draft() as draft:
         # a Parquet file has its footer at the end, and can only be decoded as a whole
         limit = max_decoded_bytes if shape.format == "parquet" else HEAD_BYTES
         _decode_head(path, draft, shape, limit, max_decoded_bytes)
-        return read(draft, shape, head(draft, shape, HEAD_ROWS), columns.wanted, columns.keep)
+        return formats.read_head(draft, shape, head(draft, shape, HEAD_ROWS), columns.wanted, columns.keep)
 
 
 @contextmanager

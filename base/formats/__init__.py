@@ -51,6 +51,7 @@ __all__ = [
     "plan",
     "plan_members",
     "read",
+    "read_head",
     "read_members",
     "row_lines",
     "sniff",
@@ -107,6 +108,17 @@ def read(
 ) -> ChunkRows:
     """The rows of one span of a decoded table. One row per row of the input."""
     return _READERS[shape.format](path, shape, span, wanted, keep)
+
+
+def read_head(
+    path: Path, shape: InputShape, span: Span, wanted: Sequence[Wanted], keep: Sequence[int]
+) -> ChunkRows:
+    """As ``read``, for a process that serves others meanwhile: what might take much memory is read apart.
+
+    Fewer rows come of a Parquet file whose rows are very large.
+    """
+    reader = parquet.read_head if shape.format == "parquet" else _READERS[shape.format]
+    return reader(path, shape, span, wanted, keep)
 
 
 Reader = Callable[[Path, InputShape, Span, Sequence[Wanted], Sequence[int]], ChunkRows]

@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from base.formats.compression import open_decoded
 from base.formats.csv_header import duplicates
 from base.formats.parquet_footer import refuse_heavy
+from base.formats.parquet_head import read_apart, stays_small
 from base.formats.types import (
     ChunkRows,
     ColumnKind,
@@ -94,21 +95,45 @@ def read(
     path: Path, shape: InputShape, span: Span, wanted: Sequence[Wanted], keep: Sequence[int]
 ) -> ChunkRows:
     """The rows of ``span``. Damaged pages raise InputRefused."""
-    positions = sorted({column.position for column in wanted} | set(keep))
-    names = [shape.columns[position].name for position in positions]
-    rows = span.stop - span.start
+    return _checked(read_table(path, span, _names(shape, wanted, keep)), shape, wanted, keep)
+
+
+def read_head(
+    path: Path, shape: InputShape, span: Span, wanted: Sequence[Wanted], keep: Sequence[int]
+) -> ChunkRows:
+    """The rows of ``span``, or as many of the first as fit, for a process that serves others meanwhile."""
+    names = _names(shape, wanted, keep)
     with _open(path) as file:
-        batches = _batches(file, span, names)
+        small = stays_small(file.metadata, span, names)
+    table = read_table(path, span, names) if small else read_apart(path, span, names)
+    return _checked(table, shape, wanted, keep)
+
+
+def read_table(path: Path, span: Span, names: Sequence[str]) -> pa.Table:
+    """The columns called ``names`` as they are in the file, but dictionaries decoded."""
+    with _open(path) as file:
+        batches = _batches(file, span, list(names))
         table = pa.Table.from_batches(batches, pa.schema([file.schema_arrow.field(name) for name in names]))
+    return pa.table([_decoded(column) for column in table.columns], names=list(names))
+
+
+def _names(shape: InputShape, wanted: Sequence[Wanted], keep: Sequence[int]) -> list[str]:
+    positions = sorted({column.position for column in wanted} | set(keep))
+    return [shape.columns[position].name for position in positions]
+
+
+def _checked(table: pa.Table, shape: InputShape, wanted: Sequence[Wanted], keep: Sequence[int]) -> ChunkRows:
+    """Values as they are wanted, and as they are kept."""
+    names = table.column_names
     problems: list[RowProblem] = []
-    texts = {name: _valid_text(_decoded(table.column(name)), name, problems) for name in names}
+    texts = {name: _valid_text(table.column(name), name, problems) for name in names}
     columns = [_cast(texts[shape.columns[column.position].name], column) for column in wanted]
     kept = [texts[shape.columns[position].name] for position in keep]
     problems.sort(key=lambda problem: problem.row)
     return ChunkRows(
         pa.table(columns, schema=pa.schema([(column.name, column.arrow) for column in wanted])),
         pa.table(kept, names=[shape.columns[position].name for position in keep]),
-        rows,
+        table.num_rows,
         None,
         problems,
     )
@@ -270,7 +295,11 @@ def _batches(file: Any, span: Span, names: list[str]) -> list[pa.RecordBatch]:
 
 
 def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return column.cast(_plain(column.type)) if pa.types.is_dictionary(column.type) else column
+    try:
+        return column.cast(_plain(column.type)) if pa.types.is_dictionary(column.type) else column
+    except pa.ArrowInvalid as error:
+        message = f"a column holds too much text to be read at once ({error}); send smaller cells"
+        raise InputRefused("too_large", message) from error
 
 
 def _valid_text(column: pa.ChunkedArray, name: str, problems: list[RowProblem]) -> pa.ChunkedArray:

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+import sys
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
 
 from rowmill.stack import Stack
 from tests.e2e.conftest import Example
-from tests.e2e.serving import wait
+from tests.e2e.serving import submit, wait
 from tests.e2e.test_submitting import stored
+from tests.parquet_bombs import growing_page
 
 PICTURE = (
     b'--x\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n\x89PNG\r\n\x1a\n'
@@ -67,3 +72,22 @@ def test_a_file_name_of_any_script_names_the_downloads(url: str, wine_csv: bytes
         answer = httpx.get(f"{url}/jobs/{job['id']}/{view}")
         assert answer.status_code == 200
         assert "filename*=UTF-8''%D0%B2%D0%B8%D0%BD%D0%BE_2026." in answer.headers["Content-Disposition"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere memory is not limited")
+@pytest.mark.parametrize("options", [{}, {"dry_run": "true"}], ids=["job", "dry run"])
+def test_a_parquet_page_of_gigabytes_is_refused_and_harms_nobody(
+    stack: Stack, examples: dict[str, Example], options: dict[str, str]
+) -> None:
+    def most_memory() -> dict[int, int]:
+        """KiB that each of the API's processes had at most, ever."""
+        workers = psutil.Process(stack.pids["api"]).children()
+        status = {worker.pid: Path(f"/proc/{worker.pid}/status").read_text() for worker in workers}
+        return {pid: int(re.findall(r"VmHWM:\s*(\d+)", text)[0]) for pid, text in status.items()}
+
+    before, bomb = most_memory(), growing_page(list(examples["wine"].rows.columns))
+    answer = submit(stack.url, bomb, model="wine", **options)
+    assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
+    after = most_memory()
+    assert after.keys() == before.keys()
+    assert max(after[pid] - before[pid] for pid in before) < 100 << 10

@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from base.formats import InputRefused, parquet_footer
-from tests.parquet_bombs import claiming, footer_of_pieces
+from base.formats import ChunkRows, InputRefused, Span, head, parquet_footer, parquet_head, read_head
+from tests.parquet_bombs import claiming, footer_of_pieces, growing_page, repeated_text
 from tests.unit.base.formats import oracle
 
 # Three bytes each in the file, 700 in memory: 1.5 GB, twice what a footer may take.
@@ -51,3 +51,46 @@ def test_the_same_value_many_times_is_no_bomb(tmp_path: Path) -> None:
         for _ in range(20):
             writer.write_table(table)
     assert oracle.sniff(tmp_path / "ones.parquet").rows == 20_000_000
+
+
+def head_of(file: Path, content: bytes) -> ChunkRows:
+    file.write_bytes(content)
+    shape = oracle.sniff(file)
+    return read_head(file, shape, head(file, shape, 100), [], range(len(shape.columns)))
+
+
+@pytest.mark.parametrize("content", [growing_page(["a"]), repeated_text(["a"])], ids=["page", "dictionary"])
+def test_first_rows_that_become_gigabytes_are_refused_by_a_process_of_their_own(
+    tmp_path: Path, content: bytes
+) -> None:
+    with pytest.raises(InputRefused, match="first rows of the Parquet file cannot be read within") as refused:
+        head_of(tmp_path / "bomb.parquet", content)
+    assert refused.value.code == "too_large"
+
+
+def test_as_many_first_rows_as_fit_are_looked_at(tmp_path: Path) -> None:
+    found = head_of(tmp_path / "long.parquet", repeated_text(["a", "b"], text_bytes=2 << 20))
+    assert 0 < found.rows < 100
+    assert found.kept.nbytes <= parquet_head.MAX_HEAD_BYTES
+    assert {len(text) for text in found.kept.column("a").to_pylist()} == {2 << 20}
+
+
+@pytest.mark.parametrize("compression", ["snappy", "zstd"])
+def test_first_rows_are_the_same_wherever_they_are_read(tmp_path: Path, compression: str) -> None:
+    table = pa.table({"a": np.arange(1000.0), "b": [f"text {row}" for row in range(1000)]})
+    pq.write_table(table, tmp_path / "made.parquet", compression=compression, row_group_size=30)
+    content = (tmp_path / "made.parquet").read_bytes()
+    assert head_of(tmp_path / "honest.parquet", content).kept == table.slice(0, 100)
+
+
+def test_numbers_are_read_on_the_spot_unless_they_may_grow(tmp_path: Path) -> None:
+    def small(compression: str, column: object) -> bool:
+        pq.write_table(pa.table({"a": column}), tmp_path / "x.parquet", compression=compression)
+        return parquet_head.stays_small(pq.read_metadata(tmp_path / "x.parquet"), Span(0, 100, 100), ["a"])
+
+    numbers = np.random.default_rng(0).random(200_000)
+    assert small("snappy", numbers)
+    assert not small("zstd", numbers[:10])
+    assert not small("snappy", np.tile(numbers, 4) * np.arange(800_000))
+    assert not small("snappy", ["a text"])
+    assert not small("snappy", [[1.0]])
