@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks import fairness, memory, small, speed
+from benchmarks import fairness, memory, outage, small, speed
 from benchmarks.contestants import (
     Task,
     image_loop,
@@ -28,6 +28,7 @@ IDLE_SECONDS = 5.0
 ON_STACK = {
     "small": small.measure,
     "fairness": fairness.measure,
+    "outage": outage.measure,
     "predict": race.measure,
     "beside": beside.measure,
 }

@@ -12,7 +12,7 @@ from benchmarks.front_door.peers import PEERS
 
 FORMATS = ("csv", "parquet")
 CONTESTANTS = ("pandas", "limit", "rowmill")
-PARTS = ("speed", "small", "fairness", "predict", "beside", "images", "memory")
+PARTS = ("speed", "small", "fairness", "outage", "predict", "beside", "images", "memory")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,7 @@ class Plan:
     images: Mapping[str, int]
     memory_images: tuple[int, ...]
     huge_rows: int
+    outage_requests: int
     warm_up_rows: int = 10_000
     warm_up_images: int = 200
 
@@ -74,6 +75,7 @@ def parse(arguments: Sequence[str]) -> Plan:
         images={"icons": 5_000, "photos": 500} if given.quick else {"icons": 50_000, "photos": 5_000},
         memory_images=(200, 5_000) if given.quick else (1_000, 50_000),
         huge_rows=2_000_000 if given.quick else 10_000_000,
+        outage_requests=100 if given.quick else 500,
     )
 
 

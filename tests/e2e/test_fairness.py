@@ -78,5 +78,7 @@ def test_a_small_job_passes_large_ones_which_share(stack: Stack, database: Datab
     assert len([attempt for attempt in order if sent < attempt.started_at < ended]) <= 6 * WINDOW
     # chunks of all jobs together, and a step of each
     assert max(queued) <= WINDOW + count + 1
-    shares = Counter(attempt.job_id for attempt in order)
+    first = {attempt.job_id: attempt.started_at for attempt in reversed(order)}
+    all_began = max(first.values())
+    shares = Counter(attempt.job_id for attempt in order if attempt.started_at >= all_began)
     assert max(shares.values()) <= 2 * min(shares.values()) + WINDOW, shares

@@ -75,12 +75,12 @@ def test_a_worker_outlives_a_redis_that_refuses_writes(pair: Pair, hurt: str, he
         site.send("wait", "a")
         site.wait_for("a starts")
         site.send("run", "b")
-        site.redis.client.execute_command(hurt)
+        site.redis.client.execute_command(hurt)  # type: ignore[no-untyped-call]
         site.open_gate()
     other.workers[0].wait(SECONDS)
     ours.wait_for("a ends")
     wait_until(lambda: says in ours.log(), "the write was refused", SECONDS)
-    ours.redis.client.execute_command(heal)
+    ours.redis.client.execute_command(heal)  # type: ignore[no-untyped-call]
     ours.send("run", "c")
     ours.wait_for("c ends")
     assert ours.workers[0].poll() is None
