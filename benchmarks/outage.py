@@ -35,7 +35,7 @@ def measure(served: Served, plan: Plan) -> dict[str, Any]:
     with httpx.Client(base_url=served.stack.url, timeout=PATIENCE_SECONDS, limits=limits) as http:
         asks = _asks(http, body)
         print(f"**Redis frozen**, {plan.outage_requests} requests of each kind by {USERS} users at a time\n")
-        print("| | median ms | 99th percentile | worst | refused |\n| --- | --- | --- | --- | --- |")
+        print("| | median ms | 99th percentile | worst | failed |\n| --- | --- | --- | --- | --- |")
         usual = _requests(asks, plan.outage_requests, "before")
         with _frozen(served):
             found = _requests(asks, plan.outage_requests, "frozen")
@@ -83,15 +83,20 @@ def _requests(asks: dict[str, Ask], count: int, when: str) -> dict[str, list[flo
 
 
 def _poll(http: httpx.Client, job_id: str) -> list[tuple[float, int]]:
-    """Ask until the job is done, as often as the server says."""
+    """Ask until the job is done, as often as the server says; status 0 is no answer at all."""
     waits = []
     while True:
-        started = time.perf_counter()
-        answer = http.get(f"/jobs/{job_id}")
-        waits.append((time.perf_counter() - started, answer.status_code))
-        if answer.status_code == 200 and answer.json()["done"]:
-            return waits
-        time.sleep(float(answer.headers["Retry-After"]))
+        started, pause = time.perf_counter(), 1.0
+        try:
+            answer = http.get(f"/jobs/{job_id}")
+        except httpx.TransportError:
+            waits.append((time.perf_counter() - started, 0))
+        else:
+            waits.append((time.perf_counter() - started, answer.status_code))
+            if answer.status_code == 200 and answer.json()["done"]:
+                return waits
+            pause = float(answer.headers["Retry-After"])
+        time.sleep(pause)
 
 
 def _timed(ask: Ask) -> tuple[float, int]:
