@@ -1,9 +1,9 @@
 """The first rows of a Parquet file, read by a process of its own where they might need much memory.
 
 A page of a few kilobytes can become two gigabytes, and a dictionary of one long text a hundred of them.
-Chunks are read by scoring processes, which have a limit of memory, but the rows of a dry run by the API, which
-serves everybody. So what can grow is read elsewhere, within limits; numbers that cannot are read on the spot,
-which is faster.
+Chunks are read by scoring processes, which have a limit of memory, but the rows of a dry run by the API,
+which serves everybody. So what can grow is read elsewhere, within limits; numbers that cannot are read on the
+spot, which is faster.
 """
 
 from __future__ import annotations
