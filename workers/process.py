@@ -35,6 +35,7 @@ def workshop() -> Workshop:
 def _configure_logs(**_kwargs: object) -> None:
     settings = Settings()
     logs.configure(settings.log_format, settings.log_level)
+    logs.hear_libraries(settings.log_format)
 
 
 @signals.worker_process_init.connect

@@ -26,7 +26,7 @@ LOST = (
 )
 # How likely a fault is, against 1. Those that strike a chunk at work are the point. A worker that starts anew
 # stands still for ten seconds on a busy machine, and one that was told to quit for half a minute: if that
-# happened as often as all else, there would be no work to strike.
+# happened as often as all else, there would be no work to strike. Changed bytes end a job.
 WEIGHTS = {
     "scoring process killed": 6.0,
     "scoring process frozen": 4.0,
@@ -36,6 +36,10 @@ WEIGHTS = {
     "worker told to stop twice": 0.2,
     "everything killed": 0.3,
     "Redis connections half open": 0.15,
+    "byte of a part flipped": 0.5,
+    "part cut short": 0.5,
+    "byte of an input flipped": 0.5,
+    "input cut short": 0.5,
 }
 # After a miss another fault is drawn soon.
 MISSED_PAUSE_SECONDS = 0.1

@@ -1,7 +1,8 @@
-"""A line that finds no room on the disk ends nothing of what it tells."""
+"""Lines that find no room on the disk end nothing of what they tell, and what libraries say is not lost."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -32,3 +33,22 @@ def test_a_heartbeat_goes_on_when_the_log_is_full() -> None:
             [sys.executable, "-c", BEATS], stdout=subprocess.PIPE, stderr=full, check=False, text=True
         )
     assert done.stdout.split() == ["True"]
+
+
+CELERY = """
+from celery.utils.log import get_logger
+from base import logs
+
+logs.hear_libraries("json")
+try:
+    raise ConnectionError("gone")
+except ConnectionError:
+    get_logger("celery.worker.consumer.consumer").warning("connection to %s lost", "Redis", exc_info=True)
+"""
+
+
+def test_warnings_of_celery_are_lines_like_all_others() -> None:
+    done = subprocess.run([sys.executable, "-c", CELERY], capture_output=True, check=True, text=True)
+    line = json.loads(done.stderr)
+    assert (line["level"], line["event"]) == ("warning", "connection to Redis lost")
+    assert line["exception"][0]["exc_value"] == "gone"
