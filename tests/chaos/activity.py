@@ -9,8 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import SQLAlchemyError
 
 from base.database import Database
-from base.database.tables import chunks
-from jobs.states import ChunkStatus
+from base.database.tables import chunks, jobs
+from jobs.states import ChunkStatus, JobStatus
 
 LOOK_SECONDS = 0.5
 
@@ -32,7 +32,11 @@ class Activity(threading.Thread):
 
     def run(self) -> None:
         """Look, and look again."""
-        running = select(func.count()).where(chunks.c.status == ChunkStatus.RUNNING)
+        # a chunk whose job ended meanwhile stays as it was
+        scoring = select(jobs.c.id).where(jobs.c.status == JobStatus.SCORING)
+        running = select(func.count()).where(
+            chunks.c.status == ChunkStatus.RUNNING, chunks.c.job_id.in_(scoring)
+        )
         while not self._over.wait(LOOK_SECONDS):
             try:
                 with self._database.reading() as connection:
