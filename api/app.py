@@ -27,6 +27,7 @@ from api import (
 )
 from api.auth import Door
 from api.headers import DATA_HEADERS, SECURITY_HEADERS
+from api.result_cache import ResultCache
 from api.short_way import ShortWay
 from api.v2 import routes as v2_routes
 from base import logs
@@ -44,6 +45,9 @@ def create_app() -> APIFlask:
     openapi.register(app)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     shop = app.extensions["workshop"] = Workshop.open(settings, worker="api", single_rows=True)
+    app.extensions["result_cache"] = ResultCache(
+        settings.predict_cache_entries, settings.predict_cache_bytes, settings.predict_cache_seconds
+    )
     door = Door(settings)
     app.before_request(_name_request)
     app.before_request(_refuse_nul)

@@ -6,6 +6,7 @@ from typing import cast
 
 from flask import current_app, g
 
+from api.result_cache import ResultCache
 from base.access.callers import Caller
 from jobs.lifecycle.quotas import Quota
 from jobs.workshop import Workshop
@@ -29,6 +30,11 @@ def quota() -> Quota:
         max_open_jobs=settings.quota_open_jobs if jobs is None else jobs,
         max_stored_bytes=settings.quota_stored_bytes if stored is None else stored,
     )
+
+
+def result_cache() -> ResultCache:
+    """Predictions that this process keeps."""
+    return cast(ResultCache, current_app.extensions["result_cache"])
 
 
 def workshop() -> Workshop:

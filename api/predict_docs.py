@@ -97,12 +97,17 @@ _FORM = {
     },
     "required": ["image"],
 }
+_X_CACHE = {
+    "description": "whether the prediction was kept from before; only where the server keeps them",
+    "schema": {"type": "string", "enum": ["hit", "miss"]},
+}
 OPERATION: dict[str, Any] = {
     "description": DESCRIPTION,
     "responses": {
         200: {
             "description": "The prediction, or the predictions in the order of the rows",
             "content": {"application/json": {"schema": {"anyOf": [_ONE, _SEVERAL]}}},
+            "headers": {"X-Cache": _X_CACHE},
         },
         400: "The body is not JSON, or no model is named",
         404: "There is no such model",

@@ -55,6 +55,11 @@ class Settings(BaseSettings):
     max_decoded_bytes: int = Field(100 * GIB, gt=0, description="Largest input after decompression.")
     max_predict_rows: int = Field(1000, gt=0, description="Most rows that POST /predict answers at once.")
     max_predict_bytes: int = Field(16 * MIB, gt=0, description="Largest body of POST /predict.")
+    predict_cache_entries: int = Field(
+        0, ge=0, description="Predictions that each API process keeps, to answer the same row again; 0: none."
+    )
+    predict_cache_bytes: int = Field(64 * MIB, ge=0, description="Most memory that kept predictions take.")
+    predict_cache_seconds: float = Field(3600, gt=0, description="How long a prediction is kept.")
     max_chunk_bytes: int = Field(32 * MIB, ge=1024, description="Most input bytes that one chunk may cover.")
     chunk_seconds: float = Field(0.3, gt=0, description="Scoring time that a chunk is cut for.")
     max_chunk_seconds: float = Field(
