@@ -10,7 +10,7 @@ CLIENTS := .venv-clients
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-header --python-version 3.11
 
 .DEFAULT_GOAL := help
-.PHONY: help install up demo test test-system test-clients faults chaos soak check bench lock
+.PHONY: help install up demo test test-system test-clients faults chaos soak fuzz check bench lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ chaos: $(INSTALLED) ## five minutes of faults on a whole stack; SEED=… replays
 
 soak: $(INSTALLED) ## the same for half an hour
 	$(BIN)/python -m tests.chaos --seconds 1800 $(if $(SEED),--seed $(SEED)) $(if $(POSTGRES),--postgres)
+
+fuzz: $(INSTALLED) ## 100,000 random and mutated requests over all routes; SEED=… replays a run
+	$(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED))
 
 check: $(INSTALLED) ## format, lint, types, import contracts, tests
 	$(BIN)/ruff format --check

@@ -8,6 +8,7 @@ from flask import Response, g, request
 from api import (
     again_routes,
     auth,
+    bare_requests,
     documents,
     errors,
     health,
@@ -42,7 +43,7 @@ def create_app() -> APIFlask:
     settings = Settings()
     logs.configure(settings.log_format, settings.log_level, request_ids.add_to_log)
     app = APIFlask(__name__, title="Rowmill", version="0.1.0", docs_path=None, spec_path=None)
-    openapi.register(app)
+    openapi.register(app, asks_for_keys=settings.asks_for_keys)
     app.json.sort_keys = False  # type: ignore[attr-defined]
     shop = app.extensions["workshop"] = Workshop.open(settings, worker="api", single_rows=True)
     app.extensions["result_cache"] = ResultCache(
@@ -50,9 +51,10 @@ def create_app() -> APIFlask:
     )
     door = Door(settings)
     app.before_request(_name_request)
-    app.before_request(_refuse_nul)
+    app.before_request(_refuse_unreadable)
     auth.register(app, door)
     limits.register(app, settings)
+    bare_requests.register(app)
     app.after_request(_finish_response)
     errors.register(app)
     if not limits.hold_predictions(settings):
@@ -81,13 +83,25 @@ def _name_request() -> None:
     g.request_id = request_ids.begin(request.environ.get("HTTP_X_REQUEST_ID", ""))
 
 
-def _refuse_nul() -> None:
-    """Postgres has no text with a NUL in it, so none is looked for."""
+def _refuse_unreadable() -> None:
+    """An address that is no text; Postgres has none with a NUL in it, so none is looked for."""
     if "\0" in request.path or b"%00" in request.query_string:
         raise Problem("bad_request", "The address holds a NUL byte (%00). Leave it out.")
+    if not request.query_string.isascii():
+        try:
+            request.query_string.decode()
+        except UnicodeDecodeError as error:
+            raise Problem(
+                "bad_request", f"Byte {error.start} behind the ? is no UTF-8. Write it as % and two digits."
+            ) from error
 
 
 def _finish_response(response: Response) -> Response:
+    if response.status_code == 412 and response.mimetype != "application/problem+json":
+        response.close()  # Werkzeug leaves the answer as it is, and only changes its status
+        response = errors.problem(
+            412, "precondition_failed", "The file is not the one that the request names."
+        )
     response.headers["X-Request-ID"] = g.request_id
     response.headers.extend(SECURITY_HEADERS if response.mimetype == "text/html" else DATA_HEADERS)
     return response

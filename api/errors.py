@@ -44,6 +44,7 @@ STATUSES = {
     "bad_digest": 400,
     "content_digest_mismatch": 400,
     "incomplete_body": 400,
+    "too_slow": 408,
     "newlines_stripped": 400,
     "unknown_option": 422,
     "too_large": 413,

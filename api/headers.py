@@ -9,3 +9,8 @@ SECURITY_HEADERS = (
 )
 # Pages say themselves what they load; data load nothing, and stand in no other site's frame.
 DATA_HEADERS = (*SECURITY_HEADERS, ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"))
+# No script, no frame, nothing from elsewhere: what a page shows came from files and names of users.
+CONTENT_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)

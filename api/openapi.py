@@ -8,7 +8,9 @@ from typing import Any
 
 from apiflask import APIFlask
 
-from api.protocol_errors import protocol_of
+from api import operations
+from api.auth import OPEN_PATHS
+from api.protocol_errors import Protocol, protocol_of
 
 _ERROR = {
     "type": "object",
@@ -39,7 +41,7 @@ PROBLEM = {
 }
 
 
-def register(app: APIFlask) -> None:
+def register(app: APIFlask, *, asks_for_keys: bool) -> None:
     """Set how ``app`` describes itself."""
     app.config["OPENAPI_VERSION"] = "3.1.0"
     app.config["AUTO_OPERATION_ID"] = True
@@ -48,10 +50,16 @@ def register(app: APIFlask) -> None:
     def complete(spec: dict[str, Any] | str) -> dict[str, Any] | str:
         if isinstance(spec, dict):  # text only where the document is set to be YAML
             _use_whole_docstrings(app, spec["paths"])
-            _describe_problems(spec)
+            _describe_operations(app, spec)
+            spec["security"] = _security(asks_for_keys)
         return spec
 
     app.spec_processor(complete)
+
+
+def _security(asks_for_keys: bool) -> list[dict[str, list[str]]]:
+    ways: list[dict[str, list[str]]] = [{name: []} for name in operations.SECURITY_SCHEMES]
+    return ways if asks_for_keys else [{}, *ways]
 
 
 def _use_whole_docstrings(app: APIFlask, paths: dict[str, Any]) -> None:
@@ -65,25 +73,42 @@ def _use_whole_docstrings(app: APIFlask, paths: dict[str, Any]) -> None:
                 operation["description"] = whole
 
 
-def _describe_problems(spec: dict[str, Any]) -> None:
-    """Every answer of 400 and more is a problem, not the error that the library itself would describe."""
-    for path, operations in spec["paths"].items():
-        content = _content_of_problem(path)
-        for operation in operations.values():
-            for status, answer in operation["responses"].items():
-                if status >= "400":
-                    answer["content"] = content
-    schemas = spec.setdefault("components", {}).setdefault("schemas", {})
+def _describe_operations(app: APIFlask, spec: dict[str, Any]) -> None:
+    """Parameters, bodies and answers by endpoint, and the refusals that every route shares."""
+    for rule in app.url_map.iter_rules():
+        path = re.sub(r"<(?:[^<:>]+:)?([^<>]+)>", r"{\1}", rule.rule)
+        for method, operation in spec["paths"].get(path, {}).items():
+            if method.upper() in (rule.methods or ()):
+                _complete(operation, rule.endpoint, path)
+    components = spec.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
     schemas.pop("HTTPError", None)
-    schemas["Problem"] = PROBLEM
+    schemas |= {"Problem": PROBLEM, **operations.SCHEMAS}
+    components["securitySchemes"] = operations.SECURITY_SCHEMES
 
 
-def _content_of_problem(path: str) -> dict[str, Any]:
-    protocol = protocol_of(path)
+def _complete(operation: dict[str, Any], endpoint: str, path: str) -> None:
+    if given := operations.PARAMETERS.get(endpoint):
+        operation["parameters"] = [*operation.get("parameters", []), *given]
+    if body := operations.BODIES.get(endpoint):
+        operation["requestBody"] = body
+    if path in OPEN_PATHS:
+        operation["security"] = []
+    answers, protocol = operation["responses"], protocol_of(path)
+    for status, content in operations.ANSWERS.get(endpoint, {}).items():
+        answers[status]["content"] = content
+    for status, text in operations.REFUSALS.items():
+        if protocol is None or status != "422":  # the protocols have a 400 for it
+            answers.setdefault(status, {"description": text})
+    for status, answer in answers.items():
+        if status in ("204", "304"):
+            answer.pop("content", None)
+        elif status >= "400":
+            answer["content"] = _content_of_problem(protocol)
+
+
+def _content_of_problem(protocol: Protocol | None) -> dict[str, Any]:
     if protocol is None:
-        return {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        return {"application/problem+json": {"schema": operations.ref("Problem")}}
     names = ("error",) if protocol == "v2" else ("error_code", "message")
-    properties = {name: {"type": "string"} for name in names}
-    return {
-        "application/json": {"schema": {"type": "object", "properties": properties, "required": [*names]}}
-    }
+    return {"application/json": {"schema": operations.an_object(**dict.fromkeys(names, operations.TEXT))}}

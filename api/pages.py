@@ -10,6 +10,7 @@ from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify, make_response, render_template, request, url_for
 
 from api.context import caller, scope, workshop
+from api.headers import CONTENT_POLICY
 from api.model_routes import summaries
 from api.presenting import links, timestamp
 from base.access.callers import LOCAL
@@ -20,11 +21,6 @@ from models.manifest import Manifest
 blueprint = APIBlueprint("pages", __name__, tag="Start")
 
 RECENT_JOBS = 10
-# No script, no frame, nothing from elsewhere: what a page shows came from files and names of users.
-CONTENT_POLICY = (
-    "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
 # A longer row makes no line that anybody would copy.
 MAX_EXAMPLE_COLUMNS = 30
 MAX_EXAMPLE_TEXT = 100
@@ -66,6 +62,7 @@ def _content() -> dict[str, Any]:
         "links": {
             "models": url_for("models.index"),
             "jobs": url_for("jobs.index"),
+            "docs": url_for("documents.docs"),
             "openapi": url_for("documents.openapi"),
             "health": url_for("health.healthz"),
             "ready": url_for("health.readyz"),

@@ -54,6 +54,10 @@ class Body:
         """At most ``size`` bytes, at least one; none at the end. Raises ``Problem`` (``incomplete_body``)."""
         try:
             block = self._stream.read(size)
+        except TimeoutError as error:
+            raise Problem(
+                "too_slow", f"The body came too slowly ({error}). Nothing was accepted; send it again."
+            ) from error
         except Exception as error:  # what a server raises at broken framing has no common base
             raise _incomplete(f"It cannot be read: {type(error).__name__}.") from error
         self._received += len(block)
@@ -107,6 +111,8 @@ def drained(request: Request) -> Iterator[None]:
     try:
         yield
     except Exception:
+        if getattr(request.environ["wsgi.input"], "is_held_back", False):
+            raise  # the client asked first (Expect: 100-continue), and sends nothing
         left, body = MAX_DRAINED_BYTES, Body(request)
         with suppress(Problem):  # it broke off: there is no more to read
             while left > 0 and (block := body.read(min(BLOCK_BYTES, left))):

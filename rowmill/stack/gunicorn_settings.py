@@ -20,9 +20,9 @@ from rowmill.stack.tether import die_with_parent
 _settings = Settings()
 
 bind = f"{_settings.host}:{_settings.port}"
-# Threads, because a gthread worker survives slow clients and long uploads; two processes, so that one that is
-# busy in Python code, or dies, does not stop the other.
-worker_class = "gthread"
+# Threads, and none of these for slow clients and long uploads; two processes, so that one that is busy in
+# Python code, or dies, does not stop the other.
+worker_class = "rowmill.stack.gunicorn_worker.PatientWorker"
 workers = API_PROCESSES
 threads = 8
 # Silence of a worker's main loop, not of a request: an upload of any length is fine.
