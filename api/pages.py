@@ -64,6 +64,7 @@ def _content() -> dict[str, Any]:
             "jobs": url_for("jobs.index"),
             "docs": url_for("documents.docs"),
             "openapi": url_for("documents.openapi"),
+            "stats": url_for("stats.stats"),
             "health": url_for("health.healthz"),
             "ready": url_for("health.readyz"),
             "ready_for_jobs": url_for("health.readyz") + "?for=jobs",

@@ -50,6 +50,10 @@ class MeterFolder:
         """Give a file back; if nobody else has one, remove them all."""
         fcntl.flock(descriptor, fcntl.LOCK_UN)  # a mapping holds the file open, so closing it is not enough
         os.close(descriptor)
+        self.remove_unused()
+
+    def remove_unused(self) -> None:
+        """Remove all files if none of their processes lives."""
         paths = self.paths()
         locks = [_lock(path) for path in paths]
         if None not in locks:
@@ -61,7 +65,7 @@ class MeterFolder:
 
     def _sweep(self) -> None:
         """Remove what belonged to other data folders that nobody serves any more."""
-        for path in self._folder.glob(f"{self._all}*"):
+        for path in set(self._folder.glob(f"{self._all}*")) - set(self.paths()):
             if (descriptor := _lock(path)) is not None:
                 if time.time() - os.fstat(descriptor).st_mtime > ABANDONED_SECONDS:
                     path.unlink(missing_ok=True)

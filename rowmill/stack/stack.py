@@ -17,6 +17,7 @@ from uuid6 import uuid7
 
 from base.database import Database
 from base.database.tables import workers
+from base.meter.folder import MeterFolder
 from base.settings import Settings
 from rowmill.stack.checks import check_redis, listen, prepare_folder
 from rowmill.stack.child import Program, last_lines
@@ -128,6 +129,8 @@ class Stack:
         self._open.enter_context(lock(self._run))
         if left := load_record(self._run / RECORD):
             end_leftovers(left)
+        # the API's processes do it, unless they were killed
+        self._open.callback(MeterFolder(self.settings.data_dir).remove_unused)
         api_socket = self._open.enter_context(listen(self.settings.host, self.settings.port, "--port"))
         self._settle_ports(api_socket)
         upgrade(self.settings.database_url)

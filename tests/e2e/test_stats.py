@@ -68,7 +68,7 @@ def served(tmp_path: Path, wine: AddedModel) -> Iterator[Served]:
         with httpx.Client(base_url=url, timeout=60) as client:
             yield Served(psutil.Process(process.pid), MeterFolder(tmp_path), client, row)
         process.terminate()
-        process.wait(30)
+        process.wait(60)
         assert MeterFolder(tmp_path).paths() == [], "the last process that ended removed them"
 
 

@@ -7,7 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
@@ -97,6 +99,16 @@ def test_what_was_killed_goes_on_at_the_next_start(tmp_path: Path, files: MeterF
     again.end_in_order()
 
 
+def test_a_stack_removes_what_killed_processes_left(tmp_path: Path, files: MeterFolder) -> None:
+    killed, living = Process(tmp_path, 1), Process(tmp_path, 1)
+    killed.kill()
+    files.remove_unused()
+    assert len(files.paths()) == 2, "somebody goes on counting"
+    living.kill()
+    files.remove_unused()
+    assert files.paths() == []
+
+
 def test_other_folders_files_go_after_a_day(tmp_path: Path, files: MeterFolder) -> None:
     long_ago = time.time() - folder.ABANDONED_SECONDS - 10
     living, dead = Process(tmp_path / "living", 1), Process(tmp_path / "dead", 1)
@@ -109,7 +121,21 @@ def test_other_folders_files_go_after_a_day(tmp_path: Path, files: MeterFolder) 
     living.end_in_order()
 
 
-def test_another_users_file_is_left_alone(tmp_path: Path, files: MeterFolder) -> None:
+def test_threads_lose_nothing(tmp_path: Path, files: MeterFolder) -> None:
+    meter, together = Meter(tmp_path), Barrier(8)
+
+    def record(_number: int) -> None:
+        together.wait()
+        for route in range(100):
+            meter.record(f"GET /{route}", None, 0.001, 200, hit=None, now=time.monotonic())
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(record, range(8)))
+    assert counted(meter) == (800, 800)
+    assert len(files.paths()) == 1
+
+
+def test_a_link_is_not_followed(tmp_path: Path, files: MeterFolder) -> None:
     Process(tmp_path, 3).kill()
     (path,) = files.paths()
     link = path.with_name(f"{path.name}-link")

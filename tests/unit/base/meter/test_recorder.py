@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import pytest
@@ -88,18 +87,6 @@ def test_a_slot_that_has_not_come_yet_is_not_counted() -> None:
     recorder.record("GET /models", None, 0.1, 200, hit=None, now=HOUR)
     measured = both([recorder], HOUR - SLOT_SECONDS).series["GET /models", None]
     assert (measured.recent.requests, measured.total.requests) == (0, 1)
-
-
-def test_threads_lose_nothing() -> None:
-    recorder = Recorder(None)
-
-    def record(number: int) -> None:
-        for _ in range(500):
-            recorder.record(f"GET /{number % 3}", None, 0.001, 200, hit=None, now=HOUR)
-
-    with ThreadPoolExecutor(8) as threads:
-        list(threads.map(record, range(8)))
-    assert Tally.of(each.recent for each in both([recorder], HOUR).series.values()).requests == 4000
 
 
 def test_models_beyond_the_places_count_as_others_of_their_route_and_routes_still_have_theirs() -> None:
