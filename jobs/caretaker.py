@@ -58,6 +58,7 @@ class Caretaker:
             self._recover_messages()
         except redis.RedisError as error:
             log.warning("redis not reached, jobs wait", reason=str(error))
+            self._stay_seen()
         else:
             send_due(stores)
         expire_jobs(stores)
@@ -100,14 +101,21 @@ class Caretaker:
                 forget_sent(connection, now, before=self._empty_since)
                 self._empty_since = now
             forget_overtaken(connection, now)
-            number = _next_tick(connection, self.stores.database.is_sqlite, now)
+            number = _record_tick(connection, database.is_sqlite, now, step=1)
         broker.write_tick(number)
 
+    def _stay_seen(self) -> None:
+        """Without Redis there is no new number, but the caretaker is at work all the same."""
+        database = self.stores.database
+        with database.writing() as connection:
+            _record_tick(connection, database.is_sqlite, database.now(connection), step=0)
 
-def _next_tick(connection: Any, is_sqlite: bool, now: float) -> int:
+
+def _record_tick(connection: Any, is_sqlite: bool, now: float, step: int) -> int:
+    """Note that a caretaker is at work, and raise the number by ``step``; returns it."""
     insert = sqlite.insert if is_sqlite else postgresql.insert
-    first = insert(ticks).values(id=1, number=1, ticked_at=now)
-    values = {"number": ticks.c.number + 1, "ticked_at": now}
+    first = insert(ticks).values(id=1, number=step, ticked_at=now)
+    values = {"number": ticks.c.number + step, "ticked_at": now}
     raised = first.on_conflict_do_update(index_elements=["id"], set_=values).returning(ticks.c.number)
     return int(connection.execute(raised).scalar_one())
 
@@ -126,17 +134,9 @@ def forget_sent(connection: Any, now: float, before: float) -> int:
 
 def forget_overtaken(connection: Any, now: float) -> None:
     """Mark as not sent what still waits though younger messages of the queue were taken up."""
-    younger, theirs = chunks.alias("younger"), jobs.alias("theirs")
-    newest = (
-        select(func.max(younger.c.sent_at))
-        .join(theirs, theirs.c.id == younger.c.job_id)
-        .where(
-            theirs.c.status == JobStatus.SCORING,
-            younger.c.sent_at <= now,  # a clock that was ahead would make it younger than all that is sent
-            younger.c.claimed_at < now - OVERTAKEN_SECONDS,
-        )
-        .scalar_subquery()
-    )
+    newest = _newest_taken_up(connection, now)
+    if newest is None:
+        return
     overtaken = and_(chunks.c.status == ChunkStatus.PENDING, chunks.c.sent_at < newest - OVERTAKEN_SECONDS)
     connection.execute(update(chunks).where(overtaken).values(sent_at=None))
     step = and_(
@@ -145,6 +145,33 @@ def forget_overtaken(connection: Any, now: float) -> None:
         jobs.c.sent_at < newest - OVERTAKEN_SECONDS,
     )
     connection.execute(update(jobs).where(step).values(sent_at=None))
+
+
+def _newest_taken_up(connection: Any, now: float) -> float | None:
+    """When the youngest message was sent that was certainly taken up.
+
+    Chunks of jobs that are being scored tell it, and every job that was ever planned: its first message was
+    sent after the job was made. So it is known, too, while small jobs come and end between two ticks. What a
+    clock that was ahead wrote down would be younger than all that is sent, and is left out.
+    """
+    certainly = now - OVERTAKEN_SECONDS
+    chunk = (
+        select(func.max(chunks.c.sent_at))
+        .join(jobs, jobs.c.id == chunks.c.job_id)
+        .where(
+            jobs.c.status == JobStatus.SCORING,
+            chunks.c.sent_at <= now,
+            chunks.c.claimed_at < certainly,
+        )
+    )
+    plan = (
+        select(jobs.c.created_at)
+        .where(jobs.c.created_at <= now, jobs.c.started_at < certainly)
+        .order_by(jobs.c.id.desc())
+        .limit(1)
+    )
+    found = [connection.execute(query).scalar() for query in (chunk, plan)]
+    return max((moment for moment in found if moment is not None), default=None)
 
 
 def end_overdue(stores: Stores) -> None:

@@ -16,6 +16,8 @@ from jobs.states import ChunkStatus, JobStatus
 PLAN = "rowmill.plan"
 SCORE = "rowmill.score"
 FINISH = "rowmill.finish"
+# A small job passes large ones by so much; a stream of small ones holds a large one up for no longer.
+HEAD_START_SECONDS = 5.0
 
 Turn = tuple[str, int]
 """A chunk that is to be sent: the job's id, and the chunk's number."""
@@ -29,7 +31,8 @@ def window_size(live_workers: int) -> int:
 def take_window(connection: Connection, window: int, now: float) -> list[Turn]:
     """Mark as sent, and return, the chunks that fit the window: jobs in turn, lowest numbers first.
 
-    First comes the job that has waited longest for its turn; before all others, one that never had any.
+    First comes the job that has waited longest for its turn. One that never had any is taken to have waited
+    for HEAD_START_SECONDS when it was planned: it goes before others, unless those have waited longer still.
     """
     free = window - _under_way(connection, window)
     waiting = _by_turn(connection, now) if free > 0 else []
@@ -54,8 +57,9 @@ def _under_way(connection: Connection, window: int) -> int:
 
 def _by_turn(connection: Connection, now: float) -> list[str]:
     scoring = select(jobs.c.id).where(jobs.c.status == JobStatus.SCORING)
+    noted = func.coalesce(jobs.c.sent_at, jobs.c.started_at - HEAD_START_SECONDS)
     # a turn that is yet to come was noted by a wrong clock: without this the job would wait until then
-    last_turn = case((jobs.c.sent_at <= now, jobs.c.sent_at), else_=0)
+    last_turn = case((noted <= now, noted), else_=0)
     return list(connection.execute(scoring.order_by(last_turn, jobs.c.id)).scalars())
 
 
@@ -73,13 +77,15 @@ def _take_next(connection: Connection, job_id: str, window: int, now: float) -> 
     waits_for_room = and_(pending, chunks.c.index < index, chunks.c.excused > 0, not_(due))
     if connection.execute(select(func.count()).where(waits_for_room)).scalar_one() >= window:
         return None
-    # never wait for a job's row: two workers that commit hold one each, and may want the other's
-    free = select(jobs.c.id).where(jobs.c.id == job_id).with_for_update(skip_locked=True)
+    # never wait for a job's row: two workers that commit hold one each, and may want the other's; a claim's
+    # new attempt refers to the row, which is no reason to pass the job over (key_share)
+    free = select(jobs.c.id).where(jobs.c.id == job_id).with_for_update(skip_locked=True, key_share=True)
     if connection.execute(free).first() is None:
         return None
-    connection.execute(update(jobs).where(jobs.c.id == job_id).values(sent_at=now))
     taken = and_(pending, chunks.c.index == index)
-    connection.execute(update(chunks).where(taken).values(sent_at=now))
+    if connection.execute(update(chunks).where(taken).values(sent_at=now)).rowcount != 1:
+        return None  # claimed meanwhile, by a message that came late
+    connection.execute(update(jobs).where(jobs.c.id == job_id).values(sent_at=now))
     return int(index)
 
 

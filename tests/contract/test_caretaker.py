@@ -10,13 +10,15 @@ import pytest
 import redis
 from sqlalchemy import select, text, update
 
+from base.broker import QUEUE, Broker
 from base.database import Database
 from base.database.tables import chunks, jobs
 from base.processes import this_process
 from jobs import reading
 from jobs.caretaker import Caretaker, recover_chunks, send_due
 from jobs.lifecycle import steps
-from jobs.lifecycle.window import open_window
+from jobs.lifecycle.window import PLAN, open_window, send_step
+from jobs.reading import last_tick
 from jobs.workshop import Workshop
 from tests.builders import (
     LEASE_SECONDS,
@@ -41,6 +43,13 @@ def empty_redis(workshop: Workshop) -> redis.Redis:
     client = redis.Redis.from_url(workshop.settings.redis_url.replace("redis+socket://", "unix://"))
     client.flushall()
     return client
+
+
+def empty_queue(workshop: Workshop) -> None:
+    """Messages are gone, and Redis remembers the rest."""
+    client = redis.Redis.from_url(workshop.settings.redis_url.replace("redis+socket://", "unix://"))
+    client.delete(QUEUE)
+    client.close()
 
 
 def sent(workshop: Workshop, job_id: str) -> list[int]:
@@ -135,6 +144,55 @@ def test_a_step_that_younger_chunks_overtook_is_sent_again(workshop: Workshop, c
     caretaker.tick()
     assert queue(workshop) == 5
     assert steps.claim_planning(workshop.database, lost.id, LEASE_SECONDS, MAX_ATTEMPTS)
+
+
+def test_messages_that_were_lost_are_missed_while_plans_are_taken_up(
+    workshop: Workshop, clock: Clock
+) -> None:
+    caretaker = Caretaker(workshop)
+    large = planned_job(workshop.database, chunk_count=9)
+    caretaker.tick()
+    assert sent(workshop, large.id) == [0, 1, 2, 3]
+    empty_queue(workshop)
+    for _ in range(3):  # the queue is never empty: a file is sent, and planned, whenever the caretaker looks
+        clock.advance(5)
+        job = new_job(workshop.database)
+        send_step(workshop.database, workshop.broker, PLAN, job.id)
+        caretaker.tick()
+        planned_job(workshop.database, chunk_count=1)
+    with workshop.database.reading() as connection:
+        first = select(chunks.c.sent_at).where(chunks.c.job_id == large.id, chunks.c.index == 0)
+        assert connection.execute(first).scalar_one() >= clock.now - 5
+
+
+def test_a_plan_that_was_lost_is_missed_while_small_jobs_come_and_end(
+    workshop: Workshop, clock: Clock
+) -> None:
+    caretaker = Caretaker(workshop)
+    caretaker.tick()
+    lost = new_job(workshop.database)
+    keeps_the_queue_busy = new_job(workshop.database)
+    for _ in range(3):
+        clock.advance(5)
+        small = planned_job(workshop.database, chunk_count=1)
+        commit_chunk(workshop.database, small, 0)
+        send_step(workshop.database, workshop.broker, PLAN, keeps_the_queue_busy.id)
+        caretaker.tick()
+    assert (reading.find_job(workshop.database, OWNER, lost.id).status) == "queued"
+    with workshop.database.reading() as connection:
+        again = connection.execute(select(jobs.c.sent_at).where(jobs.c.id == lost.id)).scalar_one()
+    assert again > clock.now - 15
+
+
+def test_without_redis_the_caretaker_is_at_work_all_the_same(workshop: Workshop, clock: Clock) -> None:
+    nowhere = Broker(f"redis+socket://{workshop.files.root / 'nowhere.sock'}")
+    caretaker = Caretaker(replace(workshop, broker=nowhere))
+    for _ in range(3):
+        clock.advance(5)
+        caretaker.tick()
+        assert last_tick(workshop.database) == 0
+    assert not Caretaker(workshop).stand_in()
+    nowhere.close()
 
 
 def test_a_silent_worker_loses_its_chunk(workshop: Workshop, clock: Clock) -> None:

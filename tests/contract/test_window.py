@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, insert, select, update
 
 from base.broker import Broker
-from base.database.tables import chunks
+from base.database.tables import attempts, chunks
 from jobs.lifecycle import ending
 from jobs.lifecycle.chunks import commit, release
-from jobs.lifecycle.window import Turn, open_window, send_chunks, take_window, window_size
+from jobs.lifecycle.window import (
+    HEAD_START_SECONDS,
+    Turn,
+    open_window,
+    send_chunks,
+    take_window,
+    window_size,
+)
 from jobs.records import Claim, Job
 from jobs.workshop import Workshop
 from tests.builders import OWNER, claim_chunk, planned_job, scored
@@ -132,3 +140,27 @@ def test_what_could_not_be_sent_takes_no_place(workshop: Workshop, clock: Clock)
 @pytest.mark.parametrize(("workers", "size"), [(0, 4), (1, 4), (2, 4), (3, 6), (20, 40)])
 def test_the_window_grows_with_the_workers(workers: int, size: int) -> None:
     assert window_size(workers) == size
+
+
+def test_a_stream_of_small_jobs_does_not_hold_a_large_one_up(workshop: Workshop, clock: Clock) -> None:
+    large = planned_job(workshop.database, chunk_count=50)
+    workers = Workers(workshop, clock, [large])
+    workers.fill()
+    workers.work(WINDOW)
+    for _ in range(100):
+        workers.add(planned_job(workshop.database, chunk_count=1))
+        workers.work(1)
+    turns = [index for index, job_id in enumerate(workers.order) if job_id == large.id]
+    most_seconds = 0.3 * max(after - before for before, after in pairwise([*turns, len(workers.order)]))
+    assert most_seconds < HEAD_START_SECONDS + 0.3 * 3 * WINDOW
+
+
+def test_a_claim_of_another_chunk_is_no_reason_to_pass_a_job_over(workshop: Workshop, clock: Clock) -> None:
+    database = workshop.database
+    if database.is_sqlite:
+        pytest.skip("SQLite has one writer at a time")
+    job = planned_job(database, chunk_count=9)
+    attempt = {"job_id": job.id, "index": 8, "attempt": 1, "worker": "w", "started_at": clock.now}
+    with database.writing() as claiming, database.writing() as committing:
+        claiming.execute(insert(attempts).values(**attempt))
+        assert take_window(committing, WINDOW, clock.now) == [(job.id, index) for index in range(WINDOW)]
