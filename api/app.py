@@ -9,6 +9,7 @@ from api import (
     again_routes,
     auth,
     bare_requests,
+    cors,
     documents,
     errors,
     health,
@@ -53,6 +54,7 @@ def create_app() -> APIFlask:
     app.before_request(_name_request)
     app.before_request(_refuse_unreadable)
     auth.register(app, door)
+    cors.register(app, settings.allowed_origins)
     limits.register(app, settings)
     bare_requests.register(app)
     app.after_request(_finish_response)
@@ -87,13 +89,17 @@ def _refuse_unreadable() -> None:
     """An address that is no text; Postgres has none with a NUL in it, so none is looked for."""
     if "\0" in request.path or b"%00" in request.query_string:
         raise Problem("bad_request", "The address holds a NUL byte (%00). Leave it out.")
-    if not request.query_string.isascii():
-        try:
-            request.query_string.decode()
-        except UnicodeDecodeError as error:
-            raise Problem(
-                "bad_request", f"Byte {error.start} behind the ? is no UTF-8. Write it as % and two digits."
-            ) from error
+    if not (request.query_string.isascii() and request.environ["QUERY_STRING"].isprintable()):
+        _refuse_odd_query(request.query_string)
+
+
+def _refuse_odd_query(query: bytes) -> None:
+    try:
+        is_text = query.decode().isprintable()
+    except UnicodeDecodeError:
+        is_text = False
+    if not is_text:
+        raise Problem("bad_request", "What follows the ? is no text. Write odd bytes as % and two digits.")
 
 
 def _finish_response(response: Response) -> Response:

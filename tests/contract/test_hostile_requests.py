@@ -57,6 +57,13 @@ def test_an_odd_address_is_refused(client: Any, address: str, status: int, code:
     assert (answer.status_code, answer.json["code"]) == (status, code)
 
 
+@pytest.mark.parametrize("query", ["model=\xff", "model=\xe4\xb8", "a=\nb", "a=\x00"])
+@pytest.mark.parametrize("path", ["/models", "/jobs//preview", "/nowhere"])
+def test_bytes_that_are_no_text_are_refused(client: Any, path: str, query: str) -> None:
+    answer = client.get(path, environ_overrides={"QUERY_STRING": query})
+    assert (answer.status_code, answer.json["code"]) == (400, "bad_request")
+
+
 @pytest.mark.parametrize(
     "options",
     [
