@@ -29,6 +29,7 @@ from base.settings import Settings
 # Load balancers ask these, without a key. What is there is no secret.
 OPEN_PATHS = frozenset({"/healthz", "/health", "/readyz", "/ping", "/v2/health/live", "/v2/health/ready"})
 OPEN_FOLDER = "/static/"
+_LINK = re.compile("(^|&)link=")
 LOOKING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
@@ -68,7 +69,7 @@ class Door:
         if origin is not None and method not in LOOKING and not self._origins.allow(origin, host):
             raise _origin_not_allowed(origin)
         path = environ["PATH_INFO"]
-        if "link=" in environ["QUERY_STRING"] and method in ("GET", "HEAD"):
+        if _LINK.search(environ["QUERY_STRING"]) and method in ("GET", "HEAD"):
             return self._holder_of_link(environ, path, database)
         if not self._asks_for_key(environ):
             return LOCAL
@@ -89,9 +90,13 @@ class Door:
         return Caller(link.owner, Role.READ, link.key_id)
 
     def _asks_for_key(self, environ: dict[str, Any]) -> bool:
-        """Always where others can come in: what counts is the address that the request arrived at."""
+        """Always where others can come in: what counts is the address that the request arrived at.
+
+        A Unix socket has none (its server's name is what the client says): a proxy stands in front of it.
+        """
         arrived = environ.get("werkzeug.proxy_fix.orig", environ)
-        return self._required or not is_loopback(arrived["SERVER_NAME"])
+        by_unix_socket = arrived.get("REMOTE_ADDR") == ""
+        return self._required or by_unix_socket or not is_loopback(arrived["SERVER_NAME"])
 
     def _identify(self, environ: dict[str, Any], database: Database) -> Caller:
         shown = shown_key(environ)

@@ -23,6 +23,7 @@ from redis.retry import Retry
 
 from api import errors
 from api.context import caller
+from base.access.callers import LOCAL
 from base.broker import plain_redis_url
 from base.settings import Settings
 from jobs.errors import Problem
@@ -88,9 +89,11 @@ def parse_limits(text: str) -> list[RateLimitItem]:
 
 
 def caller_name() -> str:
-    """Whom a request counts for: the key it shows, else the client's address (of IPv6 its network, /64)."""
+    """Whom a request counts for: its key, else its owner, else the client's address (of IPv6 its /64)."""
     if key_id := caller().key_id:
         return f"key {key_id}"
+    if caller() is not LOCAL and caller().owner:  # a token, or the key of the setting
+        return f"owner {caller().owner}"
     sent_from = request.remote_addr or ""
     try:
         address = ip_address(sent_from.partition("%")[0])

@@ -68,4 +68,5 @@ class Origins:
 
         The scheme is not compared: behind a proxy that does the encryption it is not known here.
         """
-        return origin.lower() in self._origins or origin.partition("://")[2].lower() == host.lower()
+        _, separator, name = origin.lower().partition("://")  # a browser may say `null`
+        return origin.lower() in self._origins or (bool(separator) and name == host.lower())

@@ -18,10 +18,13 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
+from models.rules import FLOAT32_OVERFLOW
 from models.scorers.kernel import Kernel
 
 _TREES = (DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor)
 _FORESTS = (ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor)
+
+_NO_ANSWER = np.array([np.nan])
 
 
 def forest_kernel(estimator: Any) -> Kernel | None:
@@ -48,12 +51,15 @@ def _kernel(trees: list[Any]) -> Kernel:
     depth = max(tree.max_depth for tree in trees)
 
     def kernel(row: np.ndarray) -> np.ndarray:
+        if not (np.abs(row) < FLOAT32_OVERFLOW).all():
+            return _NO_ANSWER  # scikit-learn refuses it
         features = row.astype(np.float32).astype(np.float64)
         nodes = roots
         for _ in range(depth):
             goes_left = features[feature[nodes]] <= threshold[nodes]
             nodes = children[2 * nodes + goes_left]
-        return np.asarray(np.add.reduce(values[nodes], axis=0) / len(roots))
+        # not `sum`, which adds a single column in pairs
+        return np.asarray(np.add.accumulate(values[nodes], axis=0)[-1] / len(roots))
 
     return kernel
 

@@ -6,5 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-# From one row of finite 64-bit numbers to the probabilities of the classes, or to the one predicted value.
+# From one row of finite 64-bit numbers to the probabilities of the classes, or to the one predicted value;
+# NaN where the estimator must be asked.
 Kernel = Callable[[np.ndarray], np.ndarray]

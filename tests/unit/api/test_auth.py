@@ -57,6 +57,16 @@ def test_on_loopback_nobody_is_asked_for_a_key(method: str, no_database: Databas
     assert Door(Settings()).admit(request(method), no_database) is LOCAL
 
 
+def test_what_arrives_at_a_unix_socket_needs_a_key(no_database: Database) -> None:
+    # a server has no name of its own there, and tells the one that the client chose
+    assert refusal(Settings(), request() | {"REMOTE_ADDR": ""}, no_database) == "key_required"
+
+
+def test_a_parameter_that_ends_like_a_link_is_none(no_database: Database) -> None:
+    for path in ("/jobs?tag=blink=1", "/jobs?name=link="):
+        assert Door(Settings()).admit(request(path=path), no_database) is LOCAL
+
+
 @pytest.mark.parametrize("address", ["0.0.0.0", "192.0.2.7", "::", "example.org"])
 def test_what_arrives_from_elsewhere_needs_a_key(address: str, no_database: Database) -> None:
     elsewhere = request() | {"SERVER_NAME": address}
@@ -172,6 +182,7 @@ def test_a_host_that_is_not_ours(host: str, path: str, no_database: Database) ->
         ("http://localhost:9000", "POST", "origin_not_allowed"),
         ("null", "POST", "origin_not_allowed"),
         ("", "PUT", "origin_not_allowed"),
+        ("localhost:8000", "POST", "origin_not_allowed"),
         ("http://[::1", "POST", "origin_not_allowed"),
     ],
 )

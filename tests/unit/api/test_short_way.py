@@ -104,6 +104,18 @@ def test_every_request_gets_the_answer_that_flask_gives(
     assert essence(ask(short, body, query, headers)) == essence(wanted)
 
 
+@pytest.mark.parametrize("query", ["", "model=wine", "model="])
+@pytest.mark.parametrize("model", [0, 5, 1.5, True, False, [], ["wine"], {}, {"a": 1}, "", None, "wine@9"])
+def test_a_model_of_any_kind_is_refused_as_flask_refuses_it(
+    shared_app: APIFlask, model: Any, query: str
+) -> None:
+    short: Any = shared_app.wsgi_app.app  # type: ignore[attr-defined]
+    body = json.dumps({"features": ROW, "model": model}).encode()
+    wanted = ask(short.flask, body, query, {})
+    assert wanted.status_code < 500
+    assert essence(ask(short, body, query, {})) == essence(wanted)
+
+
 def refuse_to_serve(_environ: Any, _start_response: Any) -> Any:
     raise AssertionError("it was handed on")
 
