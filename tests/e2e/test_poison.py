@@ -122,7 +122,7 @@ def test_only_the_poison_is_an_error(stack: Stack, peril: float, code: str, ends
 def test_a_killed_processs_chunk_does_not_wait_for_its_lease(stack: Stack, mark: int) -> None:
     job_id = send(stack, stuck_at(mark), 10)
 
-    wait_until(stuck_file(mark).exists, "a process is stuck")
+    wait_until(stuck_file(mark).exists, "a process is stuck", 60)
     database = Database(stack.settings.database_url)
     with database.reading() as connection:
         worker = connection.execute(select(attempts.c.worker).where(attempts.c.job_id == job_id)).scalar_one()
