@@ -50,7 +50,7 @@ def tokens(folder: Path, key: Any = RSA_KEY, **settings: Any) -> Tokens:
 
 
 def claims(**changes: Any) -> dict[str, Any]:
-    usual = {"sub": "alice", "role": "submit", "aud": "rowmill", "iss": ISSUER, "exp": time.time() + 3600}
+    usual = {"sub": "alice", "role": "submit", "aud": "rowmill", "iss": ISSUER, "exp": time.time() + 172_800}
     return {name: value for name, value in {**usual, **changes}.items() if value is not None}
 
 
@@ -79,7 +79,7 @@ def test_a_token_lets_its_owner_in(tmp_path: Path, algorithm: str) -> None:
         signed(exp=None),
         signed(aud="another-service"),
         signed(aud=None),
-        signed(nbf=time.time() + 600),
+        signed(nbf=time.time() + 86_400),
         signed(iss="https://evil.example"),
         signed(sub=None),
         signed(sub="*"),
