@@ -22,7 +22,7 @@ MODEL = "lr"
 USERS = 8
 POLLERS = 200
 JOBS = 10
-GOAL_SECONDS, RETURN_SECONDS = 2.0, 15.0
+GOAL_SECONDS = 2.0
 PATIENCE_SECONDS = 60
 
 Ask = Callable[[], httpx.Response]
@@ -50,9 +50,11 @@ def measure(served: Served, plan: Plan) -> dict[str, Any]:
     refused = sum(status != 200 for poll in ended for _, status in poll)
     _print(f"{POLLERS} pollers while it comes back", waits, refused)
     worst = max(quantiles(seconds, n=100)[-1] for seconds in found.values())
-    print(f"\nThe jobs were done, and seen to be, {all_done:.1f} s after Redis was back.\n")
-    print(f"Goals: {_word(worst < GOAL_SECONDS)} {GOAL_SECONDS:g} s for 99 of 100 requests, ", end="")
-    print(f"{_word(all_done < RETURN_SECONDS)} {RETURN_SECONDS:g} s for what waited\n", flush=True)
+    waiting = plan.outage_requests + JOBS
+    print(
+        f"\nThe last of {waiting} jobs that waited was seen to be done {all_done:.1f} s after Redis was back."
+    )
+    print(f"\nGoal: {_word(worst < GOAL_SECONDS)} {GOAL_SECONDS:g} s for 99 of 100 requests\n", flush=True)
     return {"before": usual, "frozen": found, "polls": waits, "refused": refused, "done_seconds": all_done}
 
 
