@@ -111,6 +111,11 @@ def _models(settings: Settings, database: Database) -> str:
 
 def _keys(settings: Settings, database: Database) -> str:
     if not settings.asks_for_keys:
+        if settings.trusted_proxies:
+            raise StackProblem(
+                f"A proxy lets others in (ROWMILL_TRUSTED_PROXIES={settings.trusted_proxies}), and nobody is "
+                "asked for a key. Set ROWMILL_REQUIRE_KEYS=1, unless the proxy asks who they are."
+            )
         return f"not asked for on {settings.host} (ROWMILL_REQUIRE_KEYS)"
     return f"asked for; {count_keys(settings, database)} let somebody in"
 

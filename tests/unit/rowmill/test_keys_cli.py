@@ -102,3 +102,11 @@ def test_the_admin_key_may_stand_in_a_file(tmp_path: Path, monkeypatch: pytest.M
     assert refused.exit_code == 2
     assert "ROWMILL_ADMIN_KEY is ***" in refused.output
     assert "hunter2" not in refused.output
+
+
+def test_doctor_says_that_a_proxy_lets_others_in_without_a_key() -> None:
+    (finding,) = examine(Settings(trusted_proxies=1), ["keys"])
+    assert not finding.ok
+    assert "ROWMILL_REQUIRE_KEYS=1" in finding.detail
+    (finding,) = examine(Settings(), ["keys"])
+    assert finding.ok
