@@ -61,16 +61,27 @@ class Door:
 
         Costs no look at the database while keys are off, nor for a key that was seen within some seconds.
         """
+        self._check_names(environ)
+        if _LINK.search(environ["QUERY_STRING"]) and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
+            return self._holder_of_link(environ, environ["PATH_INFO"], database)
+        return self._by_key(environ, database)
+
+    def admit_remembered(self, environ: dict[str, Any]) -> Caller:
+        """As ``admit``, without a look at the database: refuses a key too that would have to be looked up."""
+        self._check_names(environ)
+        return self._by_key(environ, None)
+
+    def _check_names(self, environ: dict[str, Any]) -> None:
         host = environ.get("HTTP_HOST", "")
-        method = environ["REQUEST_METHOD"]
         if host and not self._hosts.allow(host):
             raise _host_not_allowed(host)
         origin = environ.get("HTTP_ORIGIN")  # browsers send it with whatever may change something
-        if origin is not None and method not in LOOKING and not self._origins.allow(origin, host):
+        is_unsafe = environ["REQUEST_METHOD"] not in LOOKING
+        if origin is not None and is_unsafe and not self._origins.allow(origin, host):
             raise _origin_not_allowed(origin)
-        path = environ["PATH_INFO"]
-        if _LINK.search(environ["QUERY_STRING"]) and method in ("GET", "HEAD"):
-            return self._holder_of_link(environ, path, database)
+
+    def _by_key(self, environ: dict[str, Any], database: Database | None) -> Caller:
+        method, path = environ["REQUEST_METHOD"], environ["PATH_INFO"]
         if not self._asks_for_key(environ):
             return LOCAL
         if path in OPEN_PATHS or path.startswith(OPEN_FOLDER) or method == "OPTIONS":
@@ -98,7 +109,7 @@ class Door:
         by_unix_socket = arrived.get("REMOTE_ADDR") == ""
         return self._required or by_unix_socket or not is_loopback(arrived["SERVER_NAME"])
 
-    def _identify(self, environ: dict[str, Any], database: Database) -> Caller:
+    def _identify(self, environ: dict[str, Any], database: Database | None) -> Caller:
         shown = shown_key(environ)
         if not shown:
             raise AccessRefused(
@@ -106,7 +117,7 @@ class Door:
                 "This server asks for an API key: send it as `Authorization: Bearer KEY` or `X-API-Key: "
                 "KEY`. `rowmill keys add OWNER` makes one, on the machine that the server runs on.",
             )
-        caller = self._keyring.find(database, shown)
+        caller = self._keyring.find(database, shown) if database else self._keyring.remembered(shown)
         if caller is None:
             raise AccessRefused("invalid_key", "The key is unknown, revoked or over. Ask for another one.")
         return caller

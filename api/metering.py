@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from flask import Flask, request
 
+from api.at_once import NotAtOnce
 from base.meter.meter import Meter
 from base.meter.recorder import OTHER
 from models.manifest import Manifest
@@ -56,6 +57,8 @@ class Metered:
         answer = _Answer(self, environ, start_response)
         try:
             body = self.app(environ, answer.start)
+        except NotAtOnce:
+            raise  # it comes again
         except BaseException:
             answer.end(broken=True)
             raise

@@ -2,7 +2,8 @@
 
 ``POST /predict`` with one row is most of what an online service is asked, and Flask spends more on such a
 request than the model does. This decides nothing: it answers a request only where the route would answer the
-same, and hands on everything that is in any way unusual, refused or broken.
+same, and hands on everything that is in any way unusual, refused or broken. Nor does it wait: callers,
+references and models must be remembered already, from requests that took the long way.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from api import metering, request_ids, strict_json
+from api import at_once, metering, request_ids, strict_json
 from api.answering import plain_answer
 from api.auth import Door
 from api.headers import DATA_HEADERS
@@ -59,6 +60,8 @@ class ShortWay:
             if answer is not None:
                 return _send(answer, request_ids.begin(environ.get("HTTP_X_REQUEST_ID", "")), start_response)
             environ["wsgi.input"] = io.BytesIO(body)
+        if at_once.is_asked():
+            raise at_once.NotAtOnce
         return self.flask(environ, start_response)
 
     def _is_small(self, environ: WSGIEnvironment) -> bool:
@@ -71,7 +74,7 @@ class ShortWay:
         )
 
     def _answer(self, environ: WSGIEnvironment, body: bytes) -> dict[str, Any] | None:
-        self._door.admit(environ, self._shop.database)
+        self._door.admit_remembered(environ)
         value = strict_json.parse(body)
         if type(value) is not dict or not {"features"} <= value.keys() <= {"features", "model"}:
             return None
@@ -79,14 +82,15 @@ class ShortWay:
         if query is None or not isinstance(named, str | None) or (query[1] and named and query[1] != named):
             return None
         reference = query[1] or named or None
-        manifest = self._shop.catalog.resolve(reference, self._shop.settings.default_model or None)
-        if "features" in manifest.signature.names:
+        manifest = self._shop.catalog.remembered(reference, self._shop.settings.default_model or None)
+        if manifest is None or "features" in manifest.signature.names:
+            return None
+        model = self._shop.models.loaded(manifest.name, manifest.version)
+        answered = None if model is None else plain_answer(model, value["features"])
+        if answered is None:
             return None
         environ[metering.ROUTE], environ[metering.MODEL] = ROUTE, manifest.reference
-        model = self._shop.models.get(manifest.name, manifest.version)
-        answered = plain_answer(model, value["features"])
-        named_version = {"name": manifest.name, "version": manifest.version}
-        return None if answered is None else {"model": named_version, **answered}
+        return {"model": {"name": manifest.name, "version": manifest.version}, **answered}
 
 
 def _read(environ: WSGIEnvironment) -> bytes:

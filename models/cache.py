@@ -51,6 +51,11 @@ class ModelCache:
                     return model
             return self._load(key)
 
+    def loaded(self, name: str, version: int) -> LoadedModel | None:
+        """The version if it is loaded."""
+        with self._lock:
+            return self._held((name, version))
+
     def has_room_for(self, manifest: Manifest) -> bool:
         """Whether it is loaded, or could be without another having to go."""
         with self._lock:

@@ -23,6 +23,12 @@ class Catalog:
         self._known: dict[tuple[str | None, str | None], Manifest] = {}
         self._as_of: tuple[int, float] = (-1, 0.0)
 
+    def remembered(self, reference: str | None, default: str | None) -> Manifest | None:
+        """What ``resolve`` would answer, if it need not ask the registry for it."""
+        known, (changes, since) = self._known, self._as_of
+        is_fresh = self._registry.changes() == changes and time.monotonic() - since <= FRESH_SECONDS
+        return known.get((reference, default)) if is_fresh else None
+
     def resolve(self, reference: str | None, default: str | None) -> Manifest:
         """As ``Registry.resolve``, and raises what it raises."""
         changes, now = self._registry.changes(), time.monotonic()

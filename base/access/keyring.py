@@ -47,13 +47,17 @@ class Keyring:
         self._known: dict[str, tuple[Caller, float]] = {}
         self._lock = threading.Lock()
 
+    def remembered(self, text: str) -> Caller | None:
+        """Whose key ``text`` is, if it was found out some seconds ago."""
+        known = self._known.get(digest_of(text))
+        return known[0] if known is not None and self._clock() < known[1] else None
+
     def find(self, database: Database, text: str) -> Caller | None:
         """Whose key ``text`` is; None for one that is unknown, revoked or over, without telling which."""
+        if (known := self.remembered(text)) is not None:
+            return known
         digest = digest_of(text)
         now = self._clock()
-        known = self._known.get(digest)
-        if known is not None and now < known[1]:
-            return known[0]
         if self._find_token and id_in(text) == "" and text.count(".") == 2:
             caller = self._find_token(text)
             self._remember(digest, caller, now)

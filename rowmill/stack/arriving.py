@@ -45,6 +45,11 @@ class Arriving:
         """Whether the head was complete when :meth:`stage` was last asked."""
         return self._complete_bytes is not None
 
+    @property
+    def is_alone(self) -> bool:
+        """Whether what was received is one whole request and nothing behind it."""
+        return len(self.received) == self._complete_bytes
+
     def stage(self) -> Stage:
         """How far the request has come with what was received."""
         if self._complete_bytes is None:

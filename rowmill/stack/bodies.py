@@ -8,6 +8,8 @@ from typing import Any
 
 from gunicorn.http.unreader import SocketUnreader
 
+from api.at_once import NotAtOnce, is_asked
+
 # A body may be silent for so long; from then on so many bytes must have come for each second of waiting.
 SILENT_SECONDS = 30.0
 LEAST_BYTES_PER_SECOND = 1024
@@ -28,6 +30,8 @@ class PacedUnreader(SocketUnreader):  # type: ignore[misc]
 
     def chunk(self, size_hint: int | None = None) -> bytes:
         """What comes next; empty at the end."""
+        if is_asked():
+            raise NotAtOnce  # gunicorn takes the request for longer than it was found to be
         self._check_pace()
         usual = self.sock.gettimeout()
         self.sock.settimeout(min(SILENT_SECONDS, usual or SILENT_SECONDS))

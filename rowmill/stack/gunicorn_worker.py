@@ -2,8 +2,9 @@
 
 gunicorn gives a connection to a thread before its request is there, and reads and writes without a limit of
 time: as many silent clients as there are threads stop a server. Here the main loop collects a request, head
-and small body, before a thread gets it. What takes long by its nature, an upload, a download, waiting for a
-job, has threads of its own. Connections are closed by the main loop too, which waits for nobody.
+and small body, before a thread gets it; what needs no thread at all it answers by itself (``api.at_once``).
+What takes long by its nature, an upload, a download, waiting for a job, has threads of its own. Connections
+are closed by the main loop too, which waits for nobody.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
 
+from api import at_once
 from rowmill.stack import server_errors
 from rowmill.stack.arriving import Arriving, Stage
 from rowmill.stack.bodies import HeldBack, PacedUnreader
@@ -64,6 +66,12 @@ class Connection(TConn):  # type: ignore[misc]
         self.parser.unreader.begin(bytes(self.arriving.received))
         self.arriving = Arriving(b"", 0.0)
 
+    def take_back(self, arriving: Arriving) -> None:
+        """Undo ``hand_over``, with a new parser for what was received."""
+        self.arriving = arriving
+        self.initialized = False
+        self.parser: Any = None
+
     def close(self, graceful: bool = False) -> None:
         """End the connection; a graceful end leaves the client time to read the answer."""
         if graceful:
@@ -80,6 +88,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         # both in the order of their beginning, which is the order in which their time is over
         self._arriving: dict[Connection, None] = {}
         self._lingering: dict[Connection, None] = {}
+        self._is_postponed = False
 
     def init_process(self) -> None:
         """Called in the new process, after the fork."""
@@ -123,13 +132,30 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self._refuse(conn, server_errors.HEADERS_TOO_LARGE)
         elif stage is Stage.INCOMPLETE and not conn.arriving.has_head:
             self._drop(conn)  # the client went away
-        else:
-            self._start(conn, is_long=stage is not Stage.COMPLETE)
+        elif stage is Stage.LONG or not self._answer_at_once(conn):
+            self._start(conn, is_long=stage is Stage.LONG)
 
     def _forget(self, conn: Connection) -> None:
         if conn in self._arriving:
             del self._arriving[conn]
             self.poller.unregister(conn.sock)
+
+    def _answer_at_once(self, conn: Connection) -> bool:
+        """Answer a request in the main loop, where that means waiting for nobody; False if a thread must."""
+        arriving = conn.arriving
+        if not (arriving.is_alone and arriving.received.startswith(at_once.BEGINNINGS)):
+            return False
+        conn.answer_seconds = 0.0
+        conn.hand_over()
+        self._is_postponed = False
+        done: Future[Any] = Future()
+        with at_once.asking():
+            done.set_result(self.handle(conn))
+        if self._is_postponed:
+            conn.take_back(arriving)
+            return False
+        self.finish_request(conn, done)
+        return True
 
     def _start(self, conn: Connection, *, is_long: bool) -> None:
         conn.answer_seconds = LONG_ANSWER_SECONDS if is_long else ANSWER_SECONDS
@@ -147,12 +173,15 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             req.body = HeldBack(req, conn.sock)
         try:
             return super().handle_request(req, conn)
-        except TimeoutError:
+        except (TimeoutError, BlockingIOError):
             self.log.warning("A client left its answer unread for too long: %s", req.path)
             return False
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer what never reached the app, or failed outside of it. Runs in a thread."""
+        if at_once.is_asked():
+            self._is_postponed = True
+            return
         refusal = server_errors.refusal_of(exc)
         if refusal is server_errors.INTERNAL:
             self.log.exception("Error outside of the app: %s", getattr(req, "uri", "no address was read"))

@@ -3,94 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from base.database import Database
-from models.registry import Registry
 from tests.builders import AddedModel
-from tests.conftest import make_tables
-from tests.waiting import wait_until
+from tests.e2e.bare_server import HURRIED, PATIENT, Server, answered, get, request, serving
 
-PATIENT = "rowmill.stack.gunicorn_settings"
-HURRIED = "tests.e2e.hurried_settings"
 MEBIBYTE = 1 << 20
-
-
-class Server:
-    """A running gunicorn on a socket of its own."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-
-    def connect(self) -> socket.socket:
-        return socket.create_connection(("127.0.0.1", self.port), timeout=60)
-
-    def ask(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
-        """Send, and read until the server ends the connection."""
-        with self.connect() as connection:
-            connection.sendall(request)
-            return answered(connection)
-
-
-def answered(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
-    """Status, headers and body of the last answer before the server ends the connection."""
-    received = b"".join(iter(lambda: connection.recv(65536), b""))
-    head, _, body = received.partition(b"\r\n\r\n")
-    lines = head.decode().split("\r\n")
-    return int(lines[0].split()[1]), dict(line.split(": ", 1) for line in lines[1:]), body
-
-
-@contextmanager
-def serving(folder: Path, wine: AddedModel, config: str, **settings: object) -> Iterator[Server]:
-    url = f"sqlite:///{folder / 'rowmill.db'}"
-    make_tables(url)
-    database = Database(url)
-    wine.put_into(database, Registry(database, folder / "models"))
-    database.dispose()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    given = {f"ROWMILL_{name.upper()}": str(value) for name, value in settings.items()}
-    command = [sys.executable, "-m", "gunicorn", "-c", f"python:{config}", "--bind", f"127.0.0.1:{port}"]
-    with (folder / "server.log").open("wb") as log:
-        process = subprocess.Popen(
-            [*command, "api:create_app()"],
-            env={**os.environ, "ROWMILL_DATA_DIR": str(folder), **given},
-            stderr=log,
-        )
-    server = Server(port)
-    try:
-        wait_until(lambda: is_up(server), "gunicorn serves", 60)
-        yield server
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def is_up(server: Server) -> bool:
-    try:
-        return server.ask(get("/healthz"))[0] == 200
-    except OSError:
-        return False
-
-
-def get(address: str, *headers: str) -> bytes:
-    return request("GET", address, *headers)
-
-
-def request(method: str, address: str, *headers: str, body: bytes = b"") -> bytes:
-    lines = [f"{method} {address} HTTP/1.1", "Host: localhost", "Connection: close", *headers, "", ""]
-    return "\r\n".join(lines).encode() + body
 
 
 @pytest.fixture(scope="module")
