@@ -1,0 +1,12 @@
+"""Where versions live: rows in the database hold digests, manifests and alias moves; files lie in folders.
+
+``root/<name>/<version>/`` exists for every row. A folder without a row is left from an interrupted add and is
+replaced by the next one. What a file must be to become a version stands in ``models.adding``.
+"""
+
+from __future__ import annotations
+
+from models.registry.references import PRODUCTION
+from models.registry.registry import Registry
+
+__all__ = ["PRODUCTION", "Registry"]
