@@ -6,6 +6,7 @@ and the layout that scikit-learn itself gets from a DataFrame (measured: no mode
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,12 +39,17 @@ def texts(table: pa.Table, signature: Signature) -> np.ndarray | pd.Series[str]:
 
 def matrix(table: pa.Table, signature: Signature) -> np.ndarray:
     """Numbers and booleans as (rows, columns) of the signature's dtype; nulls are NaN."""
-    result = np.empty((table.num_rows, len(signature.columns)), dtype=signature.dtype, order="F")
+    return number_matrix(table, signature.names, signature.dtype)
+
+
+def number_matrix(table: pa.Table, names: Sequence[str], dtype: str) -> np.ndarray:
+    """The same of these columns."""
+    result = np.empty((table.num_rows, len(names)), dtype=dtype, order="F")
     # a number too large for 32 bits becomes infinite, exactly as in scikit-learn's own conversion
     with np.errstate(over="ignore"):
-        for position, spec in enumerate(signature.columns):
+        for position, name in enumerate(names):
             start = 0
-            for chunk in table.column(spec.name).chunks:
+            for chunk in table.column(name).chunks:
                 result[start : start + len(chunk), position] = _numbers(chunk)
                 start += len(chunk)
     return result

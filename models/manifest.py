@@ -215,6 +215,26 @@ class Code(_Record):
     files: tuple[str, ...]
 
 
+class ScorerRecord(_Record):
+    """How a version is scored, and why: by a compiled scorer, verified when it was added, or by scikit-learn.
+
+    Speed-ups are ratios of times, on one thread, against the estimator in process.
+    """
+
+    kind: str | None = None  # of the compiled scorer's core; None: scikit-learn scores everything
+    reason: str | None = None  # why scikit-learn scores everything, or all but single rows
+    scores_batches: bool = False  # else the compiled scorer answers single rows only
+    labels_from_ties: bool = (
+        False  # `predict` takes the first of equal probabilities, so that ties are no doubt
+    )
+    largest_difference: float | None = None  # relative to the larger of 1 and what the estimator answered
+    rows_compared: int = 0
+    speedup_one_row: float | None = None
+    speedup_batch: float | None = None
+    memory_bytes: int = 0  # that a process has less for the scorer alone; mapped files do not count
+    files: tuple[StoredFile, ...] = ()
+
+
 class Manifest(_Record):
     """One version. ``row_cost_seconds`` is per row of a large batch on one thread; times are RFC 3339.
 
@@ -242,7 +262,8 @@ class Manifest(_Record):
     example: dict[str, Any] | None = None
     row_cost_seconds: float
     byte_cost_seconds: float = 0.0
-    memory_bytes: int | None = None  # that a process has less for once it has loaded the model
+    memory_bytes: int | None = None  # that a process has less for once it has unpickled the model
+    scorer: ScorerRecord | None = None  # None: added before there were compiled scorers
     meta: dict[str, str] = Field(default_factory=dict)
     revision: str | None = None
     data_file: str | None = None

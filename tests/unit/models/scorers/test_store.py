@@ -1,0 +1,109 @@
+"""What is stored of a scorer comes back as it was, from arrays that are mapped and never from a pickle."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.scorers.store import DESCRIPTION, MAPPED_BYTES, read, save
+
+
+@dataclass(frozen=True)
+class Leaf:
+    kind: ClassVar[str] = "leaf"
+    value: Any
+
+
+@dataclass(frozen=True)
+class Branch:
+    kind: ClassVar[str] = "branch"
+    leaves: tuple[Leaf, ...]
+    name: str
+
+
+KINDS = {"leaf": Leaf, "branch": Branch}
+PLAIN = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(allow_nan=False), st.text(st.characters(codec="utf-8"))
+)
+VALUES = st.recursive(PLAIN, lambda inner: st.lists(inner, max_size=3).map(tuple), max_leaves=6)
+
+
+@given(st.lists(VALUES, max_size=3), st.text(max_size=3))
+def test_plain_values_come_back_with_their_types(
+    tmp_path_factory: pytest.TempPathFactory, values: list[Any], name: str
+) -> None:
+    folder = tmp_path_factory.mktemp("scorer")
+    part = Branch(tuple(Leaf(value) for value in values), name.encode("utf-8", "replace").decode())
+    save(part, folder)
+    found = read(folder, KINDS)
+    assert found == part
+    assert repr(found) == repr(part)  # 1, 1.0 and True are equal
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, -0.0, 5e-324, math.nan])
+def test_odd_numbers_come_back(tmp_path: Path, number: float) -> None:
+    save(Leaf(number), tmp_path)
+    assert repr(read(tmp_path, KINDS).value) == repr(number)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.arange(12.0).reshape(3, 4),
+        np.asfortranarray(np.arange(12, dtype=np.int32).reshape(3, 4)),
+        np.array([], dtype=np.uint8),
+        np.array(["a", "ö"]),
+        np.array([(1, 0.5)], dtype=[("left", np.int32), ("threshold", np.float64)]),
+        np.arange(MAPPED_BYTES, dtype=np.float32),
+    ],
+    ids=lambda values: f"{values.dtype}{values.shape}",
+)
+def test_arrays_come_back_and_cannot_be_written(tmp_path: Path, values: np.ndarray) -> None:
+    files = save(Leaf(values), tmp_path)
+    found = read(tmp_path, KINDS).value
+    assert type(found) is np.ndarray
+    assert found.dtype == values.dtype
+    assert np.array_equal(found, values)
+    assert not found.flags.writeable
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(files)
+
+
+def test_a_large_array_is_mapped_and_not_read(tmp_path: Path) -> None:
+    save(Leaf(np.zeros(MAPPED_BYTES)), tmp_path)
+    base = read(tmp_path, KINDS).value
+    while base.base is not None and not isinstance(base, np.memmap):
+        base = base.base
+    assert isinstance(base, np.memmap)
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, [1], np.float64(1.0), object(), b"x"], ids=repr)
+def test_what_no_part_may_hold_is_refused(tmp_path: Path, value: Any) -> None:
+    with pytest.raises(TypeError, match="does not know"):
+        save(Leaf(value), tmp_path)
+
+
+def test_an_array_of_objects_is_neither_written_nor_read(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="allow_pickle"):
+        save(Leaf(np.array([object()])), tmp_path)
+    np.save(tmp_path / "evil.npy", np.array([None]), allow_pickle=True)
+    described = {"form": 1, "part": "leaf", "fields": {"value": {"array": "evil.npy"}}}
+    (tmp_path / DESCRIPTION).write_text(json.dumps(described))
+    with pytest.raises(ValueError, match="allow_pickle"):
+        read(tmp_path, KINDS)
+
+
+@pytest.mark.parametrize(
+    "described", [{"form": 2}, {"form": 1, "part": "os.system", "fields": {"command": "true"}}]
+)
+def test_only_known_forms_and_parts_are_read(tmp_path: Path, described: dict[str, Any]) -> None:
+    (tmp_path / DESCRIPTION).write_text(json.dumps(described))
+    with pytest.raises(ValueError, match=r"not known here|no part"):
+        read(tmp_path, KINDS)
