@@ -36,6 +36,7 @@ from base import logs
 from base.meter.meter import Meter
 from base.settings import Settings
 from jobs.errors import Problem
+from jobs.feedback.log import PredictionLog
 from jobs.workshop import Workshop
 
 
@@ -50,6 +51,9 @@ def create_app() -> APIFlask:
     app.extensions["result_cache"] = ResultCache(
         settings.predict_cache_entries, settings.predict_cache_bytes, settings.predict_cache_seconds
     )
+    log = app.extensions["prediction_log"] = (
+        PredictionLog(shop.database) if settings.log_predictions else None
+    )
     door = Door(settings)
     app.before_request(_name_request)
     app.before_request(_refuse_unreadable)
@@ -60,7 +64,7 @@ def create_app() -> APIFlask:
     app.after_request(_finish_response)
     errors.register(app)
     if not limits.hold_predictions(settings):
-        app.wsgi_app = ShortWay(app.wsgi_app, door, shop)  # type: ignore[method-assign]
+        app.wsgi_app = ShortWay(app.wsgi_app, door, shop, log)  # type: ignore[method-assign]
     proxies.register(app, settings.trusted_proxies)
     for room in (
         health,

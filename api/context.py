@@ -8,6 +8,7 @@ from flask import current_app, g
 
 from api.result_cache import ResultCache
 from base.access.callers import Caller
+from jobs.feedback.log import PredictionLog
 from jobs.lifecycle.quotas import Quota
 from jobs.workshop import Workshop
 
@@ -35,6 +36,11 @@ def quota() -> Quota:
 def result_cache() -> ResultCache:
     """Predictions that this process keeps."""
     return cast(ResultCache, current_app.extensions["result_cache"])
+
+
+def prediction_log() -> PredictionLog | None:
+    """Where single predictions are noted; None unless that is wanted."""
+    return cast(PredictionLog | None, current_app.extensions["prediction_log"])
 
 
 def workshop() -> Workshop:

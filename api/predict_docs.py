@@ -30,6 +30,10 @@ _ANSWER: dict[str, Any] = {
     "confidence": {"description": "the largest probability; only if the model gives probabilities"},
     "probabilities": {"type": "object", "description": "by class"},
 }
+_ID: dict[str, Any] = {
+    "prediction_id": {"type": "string", "description": "to send its true label; only if it was logged"}
+}
+_KEY = {"type": "string", "minLength": 1, "maxLength": 255, "description": "your own name for the row"}
 _WARNINGS = {
     "type": "array",
     "description": "values that were scored although training had nothing like them; only if there are some",
@@ -46,7 +50,7 @@ _MODEL = {
 }
 _ONE = {
     "type": "object",
-    "properties": {"model": _MODEL, **_ANSWER, "warnings": _WARNINGS},
+    "properties": {"model": _MODEL, **_ANSWER, **_ID, "warnings": _WARNINGS},
     "required": ["model", "prediction"],
 }
 _SEVERAL = {
@@ -57,7 +61,7 @@ _SEVERAL = {
             "type": "array",
             "items": {
                 "type": "object",
-                "properties": {"index": {"type": "integer"}, **_ANSWER},
+                "properties": {"index": {"type": "integer"}, **_ANSWER, **_ID},
                 "required": ["index", "prediction"],
             },
         },
@@ -71,7 +75,8 @@ _IMAGE = {"type": "string", "description": "an image in base64, or a data URL"}
 
 
 def _body(name: str, rows: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": {"model": _REFERENCE, name: rows}, "required": [name]}
+    key = {"keys": {"type": "array", "items": _KEY}} if rows.get("type") == "array" else {"key": _KEY}
+    return {"type": "object", "properties": {"model": _REFERENCE, **key, name: rows}, "required": [name]}
 
 
 _SENT = {
@@ -94,6 +99,7 @@ _FORM = {
             "oneOf": [_BINARY, {"type": "array", "items": _BINARY}],
         },
         "model": _REFERENCE,
+        "key": _KEY,
     },
     "required": ["image"],
 }
@@ -124,6 +130,9 @@ OPERATION: dict[str, Any] = {
                 "image/*": {"schema": _BINARY},
             },
         },
-        "parameters": [{"name": "model", "in": "query", "required": False, "schema": _REFERENCE}],
+        "parameters": [
+            {"name": "model", "in": "query", "required": False, "schema": _REFERENCE},
+            {"name": "key", "in": "query", "required": False, "schema": _KEY},
+        ],
     },
 }

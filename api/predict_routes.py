@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from api import forms, metering, strict_json, uploads
+from api import forms, metering, noting, strict_json, uploads
 from api.answering import answer
 from api.context import workshop
 from api.predict_docs import OPERATION
@@ -18,7 +19,16 @@ from api.small_bodies import read_small
 from base.formats.content import is_image
 from jobs.errors import Problem
 from models.manifest import Manifest
-from models.payload import Rows, image_rows, read_rows, reference_in, refused, too_many_rows
+from models.payload import (
+    MAX_KEY_LENGTH,
+    Rows,
+    image_rows,
+    is_key,
+    read_rows,
+    reference_in,
+    refused,
+    too_many_rows,
+)
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -33,7 +43,8 @@ def predict() -> Response:
         manifest, sent = _read_request()
     if sent.model and request.args.get("model") not in (None, "", sent.model):
         raise refused("/model", "conflict", "The URL and the body name different models; leave one out.")
-    found, warnings = answer(manifest, sent)
+    answered, warnings = answer(manifest, sent)
+    found = noting.identified(manifest, sent.keys, answered)
     named = {"name": manifest.name, "version": manifest.version}
     told = {"warnings": warnings} if warnings else {}
     if sent.single:
@@ -50,21 +61,23 @@ def _json(answer: dict[str, Any]) -> Response:
 def _read_request() -> tuple[Manifest, Rows]:
     settings = workshop().settings
     query = dict(request.args.lists())
-    named = _model_option(uploads.options_of(query, {}))
+    options = _options(query, {})
     body = read_small(request, settings.max_predict_bytes)
     if uploads.is_multipart(request):
         fields, images = _form(body, settings.max_predict_rows)
-        manifest = _resolve(_model_option(uploads.options_of(query, fields)))
+        options = _options(query, fields)
+        manifest = _resolve(options.get("model"))
         _check_takes_images(manifest)
-        return manifest, image_rows(images)
+        return manifest, _keyed(image_rows(images), options)
     if request.mimetype.startswith("image/") or is_image(body):
-        manifest = _resolve(named)
+        manifest = _resolve(options.get("model"))
         _check_takes_images(manifest)
-        return manifest, image_rows([body])
+        return manifest, _keyed(image_rows([body]), options)
     value = strict_json.parse(body, constant=float)
-    manifest = _resolve(named or reference_in(value))
+    manifest = _resolve(options.get("model") or reference_in(value))
     takes = manifest.signature
-    return manifest, read_rows(value, takes.names, settings.max_predict_rows, texts=takes.kind == "text")
+    rows = read_rows(value, takes.names, settings.max_predict_rows, texts=takes.kind == "text")
+    return manifest, _keyed(rows, options)
 
 
 def _resolve(reference: str | None) -> Manifest:
@@ -72,11 +85,25 @@ def _resolve(reference: str | None) -> Manifest:
     return metering.noted(shop.catalog.resolve(reference or None, shop.settings.default_model or None))
 
 
-def _model_option(options: dict[str, str]) -> str | None:
+def _options(query: Mapping[str, list[str]], fields: Mapping[str, str]) -> dict[str, str]:
+    options = uploads.options_of(query, fields)
     for name in options:
-        if name != "model":
-            raise Problem("unknown_option", f"POST /predict has no option {name[:100]!r}, only model.")
-    return options.get("model")
+        if name not in ("model", "key"):
+            raise Problem(
+                "unknown_option", f"POST /predict has no option {name[:100]!r}, only model and key."
+            )
+    return options
+
+
+def _keyed(sent: Rows, options: Mapping[str, str]) -> Rows:
+    """With the key that stands beside an image or a bare record, which have no room for it."""
+    if "key" not in options:
+        return sent
+    key = options["key"]
+    if not sent.single or sent.keys not in (None, [key]) or not is_key(key):
+        text = f"is one row's name, of 1 to {MAX_KEY_LENGTH} printable characters; the body must not differ"
+        raise Problem("bad_option", f"key {text}. It was {key[:100]!r}.")
+    return replace(sent, keys=[key])
 
 
 def _form(body: bytes, most: int) -> tuple[dict[str, str], list[bytes]]:

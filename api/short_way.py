@@ -14,10 +14,11 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from api import at_once, metering, request_ids, strict_json
+from api import at_once, metering, noting, request_ids, strict_json
 from api.answering import plain_answer
 from api.auth import Door
 from api.headers import DATA_HEADERS
+from jobs.feedback.log import PredictionLog
 from jobs.workshop import Workshop
 
 if TYPE_CHECKING:
@@ -43,10 +44,11 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 class ShortWay:
     """A WSGI application in front of Flask's."""
 
-    def __init__(self, flask: WSGIApplication, door: Door, shop: Workshop) -> None:
+    def __init__(self, flask: WSGIApplication, door: Door, shop: Workshop, log: PredictionLog | None) -> None:
         self.flask = flask
         self._door = door
         self._shop = shop
+        self._log = log
         self._max_bytes = min(MAX_BYTES, shop.settings.max_predict_bytes)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -74,7 +76,7 @@ class ShortWay:
         )
 
     def _answer(self, environ: WSGIEnvironment, body: bytes) -> dict[str, Any] | None:
-        self._door.admit_remembered(environ)
+        caller = self._door.admit_remembered(environ)
         value = strict_json.parse(body)
         if type(value) is not dict or not {"features"} <= value.keys() <= {"features", "model"}:
             return None
@@ -89,6 +91,8 @@ class ShortWay:
         answered = None if model is None else plain_answer(model, value["features"])
         if answered is None:
             return None
+        if self._log is not None:
+            answered = noting.noted(self._log, caller.owner, None, manifest, answered)
         environ[metering.ROUTE], environ[metering.MODEL] = ROUTE, manifest.reference
         return {"model": {"name": manifest.name, "version": manifest.version}, **answered}
 

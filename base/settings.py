@@ -60,6 +60,12 @@ class Settings(BaseSettings):
     )
     predict_cache_bytes: int = Field(64 * MIB, ge=0, description="Most memory that kept predictions take.")
     predict_cache_seconds: float = Field(3600, gt=0, description="How long a prediction is kept.")
+    log_predictions: bool = Field(
+        False, description="Keep what POST /predict answers, so that true labels can be joined to it."
+    )
+    prediction_ttl_seconds: float = Field(
+        30 * 86400, gt=0, description="How long logged predictions and their labels are kept."
+    )
     max_chunk_bytes: int = Field(32 * MIB, ge=1024, description="Most input bytes that one chunk may cover.")
     chunk_seconds: float = Field(0.3, gt=0, description="Scoring time that a chunk is cut for.")
     max_chunk_seconds: float = Field(

@@ -15,6 +15,7 @@ from sqlalchemy import and_, delete, exists, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from base.database.tables import chunks, jobs, ticks, uploads, workers
+from jobs.feedback.retention import forget_old_predictions
 from jobs.lifecycle.chunks import close_lost
 from jobs.lifecycle.ending import expire
 from jobs.lifecycle.guards import fail_job, holder_is_dead, lease_is_over, pause_is_over, sent_before
@@ -62,6 +63,7 @@ class Caretaker:
         else:
             send_due(stores)
         expire_jobs(stores)
+        forget_old_predictions(stores)
         if time.monotonic() - self._swept_at >= ORPHAN_SWEEP_SECONDS:
             self._swept_at = time.monotonic()
             remove_orphans(stores)

@@ -15,6 +15,7 @@ from models.errors import ModelError
 LISTS = ("instances", "samples", "data", "inputs", "dataframe_records")
 SHAPES = ("features", "image", "images", *LISTS, "dataframe_split")
 TEXT_SHAPES = ("text", "texts")
+MAX_KEY_LENGTH = 255
 SPLIT_KEYS = ("columns", "data", "index")
 WAYS = (
     'Send one row as {"features": {"column": value, …}}, several as {"instances": [{…}, {…}]}, '
@@ -41,13 +42,14 @@ class Rows:
     For a model of texts, a row may also be the text itself.
 
     ``single`` says that one row was sent as such, so that the answer is one prediction, not a list of one.
-    ``model`` is the reference that stood beside the rows.
+    ``model`` is the reference that stood beside the rows, ``keys`` are the client's own names for them.
     """
 
     rows: Sequence[Any]
     single: bool
     place: Place
     model: str | None = None
+    keys: Sequence[str] | None = None
 
 
 def reference_in(body: Any) -> str | None:
@@ -80,7 +82,7 @@ def read_rows(body: Any, names: Sequence[str], max_rows: int, *, texts: bool = F
     if len(found) > 1:
         text = f"{' and '.join(found)} cannot stand in one request. {ways}"
         raise refused(pointer(found[1]), "ambiguous", text)
-    strangers = [key for key in body if key not in (found[0], "model")][:20]
+    strangers = [key for key in body if key not in (found[0], "model", "key", "keys")][:20]
     if strangers:
         text = f"is not known beside {found[0]} and model."
         raise PayloadRefused(
@@ -88,7 +90,31 @@ def read_rows(body: Any, names: Sequence[str], max_rows: int, *, texts: bool = F
             f"{', '.join(repr(key[:100]) for key in strangers)} {text}",
             [error(pointer(key), "unknown_field", f"{key[:100]!r} {text}") for key in strangers],
         )
-    return replace(_read(found[0], body[found[0]], max_rows, texts), model=reference_in(body))
+    rows = _read(found[0], body[found[0]], max_rows, texts)
+    return replace(rows, model=reference_in(body), keys=_keys(body, rows))
+
+
+def is_key(value: Any) -> bool:
+    """Whether a client may give a row this name."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_KEY_LENGTH and value.isprintable()
+
+
+def _keys(body: Mapping[str, Any], rows: Rows) -> list[str] | None:
+    """What stands under ``key`` of one row, under ``keys`` of several."""
+    wanted, other = ("key", "keys") if rows.single else ("keys", "key")
+    if other in body:
+        text = f"{other} stands with {'several rows' if rows.single else 'one row'}; send {wanted} here."
+        raise refused(pointer(other), "unknown_field", text)
+    if wanted not in body:
+        return None
+    given = [body["key"]] if rows.single else body["keys"]
+    if not isinstance(given, list) or len(given) != len(rows.rows):
+        raise refused("/keys", "wrong_length", f"keys must be a list of {len(rows.rows)}, one for each row.")
+    for row, key in enumerate(given):
+        if not is_key(key):
+            at = pointer("key") if rows.single else pointer("keys", row)
+            raise refused(at, "wrong_type", f"A key is a text of 1 to {MAX_KEY_LENGTH} printable characters.")
+    return given
 
 
 def image_rows(images: Sequence[Any]) -> Rows:

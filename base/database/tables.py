@@ -20,6 +20,7 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
+    Text,
     UniqueConstraint,
     text,
     true,
@@ -208,6 +209,36 @@ api_keys = Table(
     # what the owner may have at once, all keys together; null: what the settings say
     Column("max_open_jobs", Integer),
     Column("max_stored_bytes", BigInteger),
+)
+
+# Answers of ``POST /predict``, where they are logged, and what later turned out to be true.
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("key", String(255)),  # the client's own name for what was predicted
+    Column("model_name", String(128), nullable=False),
+    Column("model_version", Integer, nullable=False),
+    Column("made_at", Float(53), nullable=False),
+    Column("hour", Integer, nullable=False),  # since the epoch: what is counted together
+    Column("prediction", Text),
+    Column("actual", Text),
+    Column("error", Float(53)),  # of a number: actual less prediction; of a label: 0 if right, else 1
+    Column("labelled_at", Float(53)),
+    Index(None, "owner", "key"),
+    Index(None, "hour", "model_name"),
+)
+
+# Predictions that were answered and not logged, for want of room or of a database.
+lost_predictions = Table(
+    "lost_predictions",
+    metadata,
+    Column("owner", String(128), primary_key=True),
+    Column("model_name", String(128), primary_key=True),
+    Column("model_version", Integer, primary_key=True, autoincrement=False),
+    Column("hour", Integer, primary_key=True, autoincrement=False),
+    Column("count", BigInteger, nullable=False),
 )
 
 # In place of an owner, where all of them are meant. No owner is called so.

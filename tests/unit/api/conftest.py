@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -125,6 +126,22 @@ def shared_app(stocked: Path) -> Iterator[APIFlask]:
         patch.chdir(stocked)
         app = create_app()
     yield app
+    app.extensions["workshop"].close()
+
+
+@pytest.fixture(scope="session")
+def logging_app(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
+    """The same with a log of predictions, in a database of its own."""
+    folder = tmp_path_factory.mktemp("logged")
+    shutil.copy(stocked / "rowmill.db", folder)
+    (folder / "models").symlink_to(stocked / "models")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROWMILL_DATA_DIR", str(folder))
+        patch.setenv("ROWMILL_LOG_PREDICTIONS", "1")
+        patch.chdir(stocked)
+        app = create_app()
+    yield app
+    app.extensions["prediction_log"].close()
     app.extensions["workshop"].close()
 
 
