@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import threading
 
 import structlog
@@ -18,9 +16,7 @@ from jobs.caretaker import Caretaker
 from jobs.lifecycle.presence import gone, seen
 from jobs.workshop import Workshop
 from workers.memory import keep_freed_memory
-
-# A single prediction, whose caller waits, gets the processor at once; while nobody asks, scoring has it all.
-NICENESS = 10
+from workers.priority import yield_to_the_api
 
 log = structlog.get_logger()
 
@@ -44,7 +40,7 @@ def _open(**_kwargs: object) -> None:
     settings = Settings()
     keep_freed_memory()
     limit_memory(settings.max_process_bytes)
-    _yield_to_the_api()
+    yield_to_the_api()
     shop = Workshop.open(settings, worker=this_process())
     _current[:] = [shop]
     for name, duty in (("presence", _stay_seen), ("deputy", _stand_in)):
@@ -59,13 +55,6 @@ def _close(**_kwargs: object) -> None:
         except SQLAlchemyError as error:
             log.warning("last sign of life not taken back", reason=str(error))
         shop.close()
-
-
-def _yield_to_the_api() -> None:
-    """Have whoever waits for an answer run first; Linux is also told that scoring needs no quick turn."""
-    os.nice(NICENESS)
-    if sys.platform == "linux":
-        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 
 def _stay_seen(shop: Workshop) -> None:
