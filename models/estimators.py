@@ -21,7 +21,7 @@ from sklearn.ensemble import (
 )
 from sklearn.model_selection import FixedThresholdClassifier, TunedThresholdClassifierCV
 from sklearn.svm import SVC, NuSVC
-from sklearn.tree import BaseDecisionTree
+from sklearn.tree import BaseDecisionTree, DecisionTreeClassifier
 
 from models.manifest import Label, LabelType, Task
 
@@ -130,7 +130,7 @@ def is_known(part: Any) -> bool:
 
 def predicts_by_argmax(estimator: Any) -> bool:
     """``predict`` is the first largest probability by its own code, ties included."""
-    return isinstance(estimator, ExtraTreesClassifier | RandomForestClassifier)
+    return isinstance(estimator, DecisionTreeClassifier | ExtraTreesClassifier | RandomForestClassifier)
 
 
 def takes_float32(estimator: Any) -> bool:

@@ -22,6 +22,9 @@ Resize = Literal["nearest", "box", "bilinear", "hamming", "bicubic", "lanczos"]
 Layout = Literal["flat", "HWC", "CHW"]
 Policy = Literal["warn", "refuse", "clip"]
 
+# The name of the scorer that every estimator has: its own code.
+SKLEARN = "sklearn"
+
 ARROW_KINDS: dict[str, pa.DataType] = {"number": pa.float64(), "string": pa.string(), "boolean": pa.bool_()}
 ARROW_LABELS: dict[str, pa.DataType] = {
     "string": pa.string(),
@@ -280,9 +283,27 @@ class Manifest(_Record):
         return self.artefact.bytes + (self.preprocessor.bytes if self.preprocessor else 0)
 
     @property
-    def loaded_bytes(self) -> int:
-        """What the model takes in memory; a guess for versions that were added before that was measured."""
+    def unpickled_bytes(self) -> int:
+        """What the estimator takes in memory; a guess for versions added before that was measured."""
         return 2 * self.stored_bytes if self.memory_bytes is None else self.memory_bytes
+
+    @property
+    def loaded_bytes(self) -> int:
+        """What the model takes in memory when it is loaded, which may be without its estimator."""
+        if self.scorer is None or self.scorer.kind is None:
+            return self.unpickled_bytes
+        return self.scorer.memory_bytes + (0 if self.scorer.scores_batches else self.unpickled_bytes)
+
+    def with_memory(self, scorer_bytes: int, estimator_bytes: int) -> Manifest:
+        """The same with what was measured."""
+        record = self.scorer and self.scorer.model_copy(update={"memory_bytes": scorer_bytes})
+        return self.model_copy(update={"memory_bytes": estimator_bytes, "scorer": record})
+
+    @property
+    def scored_by(self) -> str:
+        """What scores files and rows alike: the kind of the compiled scorer, else ``sklearn``."""
+        record = self.scorer
+        return record.kind if record and record.kind and record.scores_batches else SKLEARN
 
 
 def output_schema(manifest: Manifest, confidence: bool = False) -> pa.Schema:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,40 @@ def answers(estimator: Any, data: Any, manifest: Manifest, confidence: bool = Fa
         labels = _labels_from(probabilities, estimator, data, targets)
     else:
         labels = _labels(estimator, checked_predictions(estimator.predict(data), len(data), targets), targets)
+    return _table(schema, labels, probabilities, confidence)
+
+
+def answers_from(
+    values: np.ndarray,
+    manifest: Manifest,
+    settle: Callable[[np.ndarray], np.ndarray] | None,
+    confidence: bool,
+) -> pa.Table:
+    """The same columns from the numbers of a compiled core, for a model of one output.
+
+    ``settle`` is given the numbers of the rows whose two largest probabilities are as good as equal, and
+    gives the positions of their classes; without it the first one counts.
+    """
+    schema, target = output_schema(manifest, confidence), manifest.targets[0]
+    if target.classes is None:
+        return _table(schema, [pa.array(values[:, 0]).cast(ARROW_LABELS[target.label_type])], [], False)
+    matrix = np.asfortranarray(values)
+    position, near_tie = largest_column(matrix)
+    doubtful = np.flatnonzero(near_tie)
+    if settle is not None and len(doubtful):
+        position[doubtful] = settle(doubtful)
+    return _table(schema, [_named(position, target)], [matrix], confidence)
+
+
+def predicted_positions(estimator: Any, data: Any, manifest: Manifest) -> np.ndarray:
+    """Where the labels that ``predict`` answers stand in ``classes_``, for a classifier of one output."""
+    predicted = checked_predictions(estimator.predict(data), len(data), manifest.targets)
+    return _positions(predicted[0], _classes(estimator, manifest.targets)[0])
+
+
+def _table(
+    schema: pa.Schema, labels: Sequence[pa.Array], probabilities: Sequence[np.ndarray], confidence: bool
+) -> pa.Table:
     columns = list(labels)
     columns += [pa.array(values) for matrix in probabilities for values in matrix.T]
     if confidence:
@@ -65,7 +99,7 @@ def checked_probabilities(answered: Any, rows: int, targets: Sequence[Target]) -
 def _labels_from(
     probabilities: list[np.ndarray], estimator: Any, data: Any, targets: Sequence[Target]
 ) -> list[pa.Array]:
-    largest = [_largest(matrix) for matrix in probabilities]
+    largest = [largest_column(matrix) for matrix in probabilities]
     positions = [position for position, _ in largest]
     if not predicts_by_argmax(estimator):
         doubtful = np.flatnonzero(np.logical_or.reduce([near_tie for _, near_tie in largest]))
@@ -79,7 +113,7 @@ def _labels_from(
     return [_named(position, target) for position, target in zip(positions, targets, strict=True)]
 
 
-def _largest(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def largest_column(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """By row: the column of the (first) largest value, and whether another is as good as equal to it.
 
     Column by column: six times faster than NumPy's reductions along short rows. NaN counts as a tie.

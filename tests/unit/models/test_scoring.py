@@ -39,7 +39,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from models.estimators import labels_may_follow_probabilities
 from models.manifest import output_schema
-from models.outputs import _largest
+from models.outputs import largest_column
 from tests.unit.models.making import added, table_of
 
 WINE, KIND = load_wine(return_X_y=True, as_frame=True)
@@ -274,14 +274,14 @@ def test_near_ties_are_asked_of_predict_itself(tmp_path: Path) -> None:
 @given(st.lists(st.lists(st.floats(0, 1, allow_subnormal=False), min_size=3, max_size=3), min_size=1))
 def test_the_largest_column_is_numpys_argmax(rows: list[list[float]]) -> None:
     matrix = np.asfortranarray(rows)
-    position, near_tie = _largest(matrix)
+    position, near_tie = largest_column(matrix)
     assert position.tolist() == matrix.argmax(axis=1).tolist()
     ordered = np.sort(matrix, axis=1)
     assert near_tie.tolist() == (~(ordered[:, -1] - ordered[:, -2] > 1e-9)).tolist()
 
 
 def test_a_row_without_probabilities_counts_as_a_tie() -> None:
-    assert _largest(np.array([[np.nan, np.nan], [0.1, 0.9]]))[1].tolist() == [True, False]
+    assert largest_column(np.array([[np.nan, np.nan], [0.1, 0.9]]))[1].tolist() == [True, False]
 
 
 def test_every_part_runs_on_one_thread(tmp_path: Path) -> None:
