@@ -95,7 +95,12 @@ def boundary_of(request: Request) -> str:
 
 
 def options_of(query: Mapping[str, list[str]], fields: Mapping[str, str]) -> dict[str, str]:
-    """Options of the URL and of the form together; one that is given twice must agree."""
+    """Options of the URL and of the form together; one that is given twice must agree.
+
+    Lists may be given value by value, or as one with commas.
+    """
+    if len(query.get("model", ())) > 1:
+        raise Problem("bad_option", "The option model is given more than once.")
     options = {name: ",".join(values) for name, values in query.items()}
     for name, value in fields.items():
         if options.setdefault(name, value) != value:

@@ -51,10 +51,11 @@ def _bad_rows(job: JobResource) -> str:
 
 
 def outcome(job: JobResource) -> str:
-    """How the job ended, and where to look if some rows did not go well."""
+    """How the job ended, where to look if some rows did not go well, and a line for each warning."""
     reason = f": {failure_text(job)}" if job["status"] == "failed" else ""
     hint = f"; `rowmill errors {job['id']}` lists them" if job["rows"]["failed"] else ""
-    return f"{job['status']}{reason} · {rows_done(job)}{hint}"
+    warnings = "".join(f"\nwarning: {warning}" for warning in job["warnings"])
+    return f"{job['status']}{reason} · {rows_done(job)}{hint}{warnings}"
 
 
 def description(job: JobResource) -> str:

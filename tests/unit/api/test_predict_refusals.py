@@ -128,6 +128,7 @@ def test_a_number_beyond_64_bits_is_refused_where_it_stands(client: Client) -> N
         ("/predict?model=wine@best", 404, "unknown_alias"),
         ("/predict?model=Wine!", 400, "invalid_reference"),
         ("/predict", 400, "model_required"),
+        ("/predict?model=wine&model=wine", 422, "bad_option"),
         ("/predict?model=wine&verbose=1", 422, "unknown_option"),
     ],
 )

@@ -103,6 +103,7 @@ def test_the_extension_chooses_the_format(server: TalkingServer) -> None:
         (WITH_ERRORS, [], 0, "17 with errors; `rowmill errors j1` lists them"),
         (WITH_ERRORS, ["--strict"], 3, "17 with errors"),
         (SUCCEEDED, ["--strict"], 0, "succeeded"),
+        ({**SUCCEEDED, "warnings": ["The columns b are not used."]}, [], 0, "warning: The columns b are"),
         (FAILED, [], 1, "failed: no space left (disk_full)"),
         (resource("cancelled"), [], 1, "cancelled"),
         (resource("scoring"), ["--timeout", "0s"], 4, "`rowmill cancel j1` stops it"),
