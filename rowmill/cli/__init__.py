@@ -10,7 +10,14 @@ from typing import Annotated
 
 import typer
 
-from rowmill.cli import job_commands, keys_commands, models_commands, score_commands, stack_commands
+from rowmill.cli import (
+    compare_commands,
+    job_commands,
+    keys_commands,
+    models_commands,
+    score_commands,
+    stack_commands,
+)
 from rowmill.cli.exits import Commands
 
 app = typer.Typer(
@@ -18,7 +25,7 @@ app = typer.Typer(
     name="rowmill",
     help="Score files of any size with scikit-learn models: one row in, one row out.",
     epilog="Exit codes: 0 succeeded, 1 failed, 2 usage, 3 row errors (--strict), 4 timeout, 5 no connection, "
-    "130 interrupted. The server is the setting ROWMILL_URL.",
+    "6 a bar missed, 130 interrupted. The server is the setting ROWMILL_URL.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
     # a traceback with the values of variables could show a secret
@@ -44,6 +51,7 @@ def _root(
 
 score_commands.register(app)
 job_commands.register(app)
+compare_commands.register(app)
 app.add_typer(models_commands.app, name="models")
 app.add_typer(keys_commands.app, name="keys")
 stack_commands.register(app)

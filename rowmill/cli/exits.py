@@ -25,6 +25,7 @@ class ExitCode(IntEnum):
     ROW_ERRORS = 3
     TIMEOUT = 4
     UNREACHABLE = 5
+    BAR_MISSED = 6
     INTERRUPTED = 130
 
 

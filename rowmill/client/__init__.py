@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from rowmill.client.client import Client
+from rowmill.client.comparison.document import Comparison
 from rowmill.client.errors import (
     ApiError,
     ConnectError,
     DigestMismatch,
     JobCancelled,
     JobFailed,
+    NotComparable,
     RowmillError,
     WaitTimeout,
 )
@@ -19,6 +21,7 @@ from rowmill.client.resource import JobResource, RowError
 __all__ = [
     "ApiError",
     "Client",
+    "Comparison",
     "ConnectError",
     "DigestMismatch",
     "Job",
@@ -26,6 +29,7 @@ __all__ = [
     "JobFailed",
     "JobOptions",
     "JobResource",
+    "NotComparable",
     "RowError",
     "RowmillError",
     "WaitTimeout",

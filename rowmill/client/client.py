@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
+from rowmill.client.comparison.document import Comparison
 from rowmill.client.errors import DigestMismatch
 from rowmill.client.job import Job
 from rowmill.client.options import JobOptions, as_query
@@ -66,6 +67,39 @@ class Client:
         if is_frame(data):
             result.index = data.index
         return result
+
+    def compare(
+        self,
+        data: Source,
+        models: Sequence[str],
+        labels: str | Sequence[str] | None = None,
+        *,
+        timeout: float | None = None,
+        sent: Progress | None = None,
+        scored: Callable[[JobResource], object] | None = None,
+        **options: Unpack[JobOptions],
+    ) -> Comparison:
+        """Score one input with two versions and tell what changes from the first to the second.
+
+        `labels` names the column of the true labels (or numbers), one for each target; then metrics are told.
+        `timeout` seconds are for each of the two jobs, which stay on the server. `sent` is called as the
+        `progress` of `submit`, `scored` with each new version of both jobs. Memory does not grow with the
+        input. Raises NotComparable, and what `submit`, `Job.clone` and `Job.wait` raise.
+        """
+        # imported late: pyarrow takes a while, which commands that only ask about a job save
+        from rowmill.client.comparison.running import run  # noqa: PLC0415
+
+        return run(
+            self,
+            self._transport,
+            data,
+            models,
+            labels,
+            timeout=timeout,
+            sent=sent,
+            scored=scored,
+            options=options,
+        )
 
     def submit(
         self,

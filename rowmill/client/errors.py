@@ -6,7 +6,8 @@ RowmillError
 ├── JobFailed         the job ended in `failed`: job
 ├── JobCancelled      the job ended in `cancelled`: job
 ├── WaitTimeout       the job goes on, the patience of the caller ended: job_id
-└── DigestMismatch    an input or a result arrived damaged
+├── DigestMismatch    an input or a result arrived damaged
+└── NotComparable     two models, or their results, have nothing in common to compare
 
 Wrong arguments are TypeError or ValueError, as everywhere in Python; they are not in this tree.
 """
@@ -72,6 +73,10 @@ class WaitTimeout(RowmillError):
 
 class DigestMismatch(RowmillError):
     """The bytes that arrived are not those that were sent."""
+
+
+class NotComparable(RowmillError):
+    """Two models answer different questions, or two results are not of the same rows."""
 
 
 def failure_text(job: JobResource) -> str:
