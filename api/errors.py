@@ -59,6 +59,7 @@ STATUSES = {
     "job_cancelled": 409,
     "result_expired": 410,
     "input_expired": 410,
+    "version_retired": 410,
     "disk_low": 503,
     "queue_full": 503,
     # the operator's fault, not the client's

@@ -11,6 +11,7 @@ from api.context import workshop
 from models.errors import ModelError
 from models.insight import insight
 from models.manifest import Manifest, output_schema
+from models.names import parse
 from models.registry import PRODUCTION
 
 blueprint = APIBlueprint("models", __name__, tag="Models")
@@ -31,14 +32,31 @@ def index() -> Response:
 def show(reference: str) -> Response:
     """`wine` is the production version, else the latest; `wine@3` a version; `wine@production` an alias.
 
+    A retired version is described if it is named by its number, and says so under `retired`.
     Besides what was recorded when the version was added (signature, classes, parameters, libraries, an
     example row, cost of a row): feature importances or coefficients, where the estimator has them.
     """
     shop = workshop()
-    manifest = shop.registry.resolve(reference)
+    manifest = shop.registry.recall(reference)
+    retirement = shop.registry.retirement(manifest.name, manifest.version)
+    retired = retirement.document() if retirement else None
     versions = [other.version for other in shop.registry.list(manifest.name)]
     aliases = shop.registry.aliases().get(manifest.name, {})
-    return jsonify({**_described(manifest), **_weights(manifest), **_places(manifest, versions, aliases)})
+    places = _places(manifest, versions, aliases)
+    return jsonify({**_described(manifest), "retired": retired, **_weights(manifest), **places})
+
+
+@blueprint.get("/models/<reference>/history")
+@blueprint.doc(
+    summary="What happened to a model",
+    responses={200: "All events", 400: "Not a name", 404: "There is no such model or alias"},
+)
+def history(reference: str) -> Response:
+    """`wine`: its versions and aliases, oldest first: when, by whom and why; `wine@production`: one alias."""
+    name, version, alias = parse(reference)
+    if version is not None:
+        raise ModelError("invalid_reference", f"{reference} is a version: ask for {name}, or for an alias.")
+    return jsonify({"history": [event.document() for event in workshop().registry.history(name, alias)]})
 
 
 def summaries() -> list[dict[str, Any]]:
@@ -102,6 +120,7 @@ def _places(manifest: Manifest, versions: list[int], aliases: dict[str, int]) ->
         "aliases": aliases,
         "links": {
             "self": url_for("models.show", reference=reference),
+            "history": url_for("models.history", reference=manifest.name),
             "predict": url_for("predict.predict", model=reference),
             "submit": url_for("jobs.submit", model=reference),
             "jobs": url_for("jobs.index", model=reference),

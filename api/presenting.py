@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 from flask import url_for
 
+from base.times import rfc3339
 from jobs.reading import JobView
 from jobs.records import Input, Job
 from jobs.states import JobStatus
@@ -14,9 +14,7 @@ from jobs.states import JobStatus
 
 def timestamp(seconds: float | None) -> str | None:
     """RFC 3339 in UTC, to the millisecond."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return None if seconds is None else rfc3339(seconds)
 
 
 def job_resource(view: JobView) -> dict[str, Any]:

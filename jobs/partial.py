@@ -91,7 +91,7 @@ class Partial:
 
 def of_job(workshop: Workshop, job: Job, source: Input) -> Partial:
     """What is committed of a job at this moment."""
-    manifest = workshop.registry.get(job.model_name, job.model_version)
+    manifest = workshop.registry.recorded(job.model_name, job.model_version)
     chunks = list_chunks(workshop.database, job.id)
     return Partial(
         workshop.files,

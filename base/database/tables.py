@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     JSON,
     BigInteger,
+    Boolean,
     Column,
     ColumnElement,
     Float,
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    false,
     text,
     true,
 )
@@ -43,7 +45,12 @@ versions = Table(
     Column("sha256", String(64), nullable=False),  # trusted: a file with another digest is never unpickled
     Column("created_at", Float(53), nullable=False),
     Column("manifest", JSON, nullable=False),
+    # Retired, it takes no requests any more. The row stays when the files are removed: old jobs refer to it.
     Column("retired_at", Float(53)),
+    Column("retired_by", String(128)),
+    Column("retired_note", String(500)),
+    Column("removed_at", Float(53)),
+    Column("removed_by", String(128)),
 )
 
 # Append-only: an alias points where its newest move points.
@@ -53,10 +60,11 @@ alias_moves = Table(
     Column("id", Integer, primary_key=True),
     Column("name", String(128), nullable=False),
     Column("alias", String(128), nullable=False),
-    Column("version", Integer, nullable=False),
+    Column("version", Integer),  # null: the alias was taken away
     Column("moved_at", Float(53), nullable=False),
     Column("moved_by", String(128), nullable=False),
     Column("note", String(500)),
+    Column("is_rollback", Boolean, nullable=False, server_default=false()),  # takes back the move before it
     ForeignKeyConstraint(["name", "version"], ["versions.name", "versions.version"]),
     Index(None, "name", "alias", "id"),
 )

@@ -16,6 +16,7 @@ from jobs.errors import Problem
 from jobs.lifecycle.quotas import NO_QUOTA, Quota, reserve
 from jobs.records import Job
 from jobs.states import JobStatus
+from models.registry import hold
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +84,8 @@ def key_reused(key: str, job: Job) -> Problem:
 def accept(database: Database, new: Submission, quota: Quota = NO_QUOTA) -> tuple[Job, bool]:
     """Commit input and job (``queued``); the second value is False if the key's job existed already.
 
-    Raises ``Problem`` (``quota_exceeded``) if the owner has as much as the ``quota`` allows.
+    Raises ``Problem`` (``quota_exceeded``) if the owner has as much as the ``quota`` allows, and
+    ``ModelNotFound`` (``version_retired``) if the version was retired meanwhile.
     """
     return _once(database, new, lambda: _insert(database, new, quota))
 
@@ -93,7 +95,7 @@ def accept_child(
 ) -> tuple[Job, bool]:
     """Commit a job on the input of another; the second value, and the quota, as in :func:`accept`.
 
-    Raises ``Problem`` (``input_expired``) if no job keeps the input any more.
+    Raises what that raises, and ``Problem`` (``input_expired``) if no job keeps the input any more.
     """
     return _once(database, new, lambda: _insert_child(database, new, parent_id, quota))
 
@@ -159,6 +161,7 @@ def _insert(database: Database, new: Submission, quota: Quota) -> Job:
 
 
 def _insert_job(connection: Connection, new: NewJob, now: float) -> Job:
+    hold(connection, new.model_name, new.model_version)
     added = insert(jobs).values(
         id=str(uuid7()),
         owner=new.owner,

@@ -9,7 +9,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from uuid6 import uuid7
@@ -50,6 +50,11 @@ class Folders:
             shutil.rmtree(folder)  # left from an add that died before its row was committed
         staging.rename(folder)
         sync(folder.parent)
+
+    def remove(self, name: str, version: int) -> None:
+        """Remove the files of a version; whoever is killed meanwhile leaves them to the next add."""
+        with self.staging() as staging, suppress(FileNotFoundError):
+            self.of(name, version).rename(staging / "removed")
 
 
 def _sweep(place: Path) -> None:

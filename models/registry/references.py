@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, Row, func, select
 
 from base.database.tables import alias_moves, versions
 from models.errors import ModelError, ModelNotFound
@@ -32,31 +34,49 @@ def resolve(connection: Connection, reference: str | None, default: str | None) 
 
 def get(connection: Connection, name: str, version: int) -> Manifest:
     """One version's manifest; ModelNotFound if there is none, or if it is retired."""
-    query = select(versions.c.manifest).where(
-        versions.c.name == name, versions.c.version == version, versions.c.retired_at.is_(None)
-    )
-    manifest = connection.execute(query).scalar()
-    if manifest is None:
+    row = _row(connection, name, version)
+    if row.retired_at is not None:
+        day = datetime.fromtimestamp(row.retired_at, UTC).date()
+        newest = _newest(connection, name)
+        hint = "" if newest is None else f"; the latest is {name}@{newest}"
+        raise ModelNotFound("version_retired", f"{name}@{version} was retired on {day}{hint}.")
+    return Manifest.model_validate(row.manifest)
+
+
+def recorded(connection: Connection, name: str, version: int) -> Manifest:
+    """One version's manifest, whether it is retired or not; ModelNotFound if it never was."""
+    return Manifest.model_validate(_row(connection, name, version).manifest)
+
+
+def _row(connection: Connection, name: str, version: int) -> Row[Any]:
+    query = select(versions).where(versions.c.name == name, versions.c.version == version)
+    row = connection.execute(query).first()
+    if row is None:
         newest = latest(connection, name)
         raise ModelNotFound(
             "unknown_version", f"{name} has no version {version}; the latest is {name}@{newest}."
         )
-    return Manifest.model_validate(manifest)
+    return row
 
 
 def latest(connection: Connection, name: str) -> int:
     """The highest version that is not retired; ModelNotFound if there is no model of that name."""
-    query = select(func.max(versions.c.version)).where(
-        versions.c.name == name, versions.c.retired_at.is_(None)
-    )
-    found: int | None = connection.execute(query).scalar()
+    found = _newest(connection, name)
     if found is None:
         raise _unknown_model(connection, name)
     return found
 
 
+def _newest(connection: Connection, name: str) -> int | None:
+    query = select(func.max(versions.c.version)).where(
+        versions.c.name == name, versions.c.retired_at.is_(None)
+    )
+    found: int | None = connection.execute(query).scalar()
+    return found
+
+
 def aliased(connection: Connection, name: str, alias: str) -> int | None:
-    """The version that an alias points at now."""
+    """The version that an alias points at now, if any."""
     query = (
         select(alias_moves.c.version)
         .where(alias_moves.c.name == name, alias_moves.c.alias == alias)
@@ -98,7 +118,8 @@ def unknown_alias(connection: Connection, name: str, alias: str) -> ModelNotFoun
     """The refusal of an alias that points nowhere; of an unknown model, where that is what is wrong."""
     newest = latest(connection, name)
     query = select(alias_moves.c.alias).where(alias_moves.c.name == name).distinct()
-    known = sorted(connection.execute(query).scalars())
+    seen = connection.execute(query).scalars().all()
+    known = sorted(each for each in seen if aliased(connection, name, each) is not None)
     hint = f"it has {', '.join(known)}" if known else "it has none"
     command = f"rowmill models alias {name}@{newest} {alias}"
     return ModelNotFound(

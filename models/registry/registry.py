@@ -1,15 +1,14 @@
-"""All versions of all models: added, found, loaded, pointed at. Each method is one transaction.
+"""All versions of all models: added, found, loaded, pointed at, retired. Each method is one transaction.
 
-What the tables are asked stands in ``references`` and ``aliases``, what happens to files in ``folders``.
+What the tables are asked and told stands in ``references``, ``aliases``, ``retiring`` and ``timeline``, what
+happens to files in ``folders``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, func, insert, select
 from sqlalchemy.exc import IntegrityError
@@ -17,14 +16,17 @@ from sqlalchemy.exc import IntegrityError
 from base.database import Database
 from base.database.tables import versions
 from base.files import make_folder
+from base.times import rfc3339
 from models.adding import NewVersion, prepare
 from models.errors import ModelError
 from models.loading import LoadedModel, load
 from models.manifest import Manifest
-from models.names import check_name
-from models.registry import aliases, references
-from models.registry.aliases import Change
+from models.names import check_name, parse
+from models.registry import aliases, references, retiring, timeline
+from models.registry.aliases import Change, Move
 from models.registry.folders import Folders, sync
+from models.registry.retiring import Retirement, Users
+from models.registry.timeline import Event
 
 _TRIES = 10
 
@@ -52,9 +54,10 @@ class Registry:
             marks.write(b".")
 
     @contextmanager
-    def _changing(self) -> Iterator[Connection]:
-        """A transaction after which nobody trusts what he remembers."""
+    def _changing(self, name: str) -> Iterator[Connection]:
+        """A transaction that has the model for itself; after it nobody trusts what he remembers."""
         with self._database.writing() as connection:
+            aliases.lock(connection, name)
             yield connection
         self._mark_change()
 
@@ -79,13 +82,13 @@ class Registry:
         raise ModelError("busy", f"Other versions of {new.name} are being added at once; try again.")
 
     def _publish(self, draft: Manifest, staging: Path) -> Manifest:
-        with self._changing() as connection:
+        with self._changing(draft.name) as connection:
             newest = select(func.max(versions.c.version)).where(versions.c.name == draft.name)
             now = self._database.now(connection)
             manifest = draft.model_copy(
                 update={
                     "version": (connection.execute(newest).scalar() or 0) + 1,
-                    "created_at": _rfc3339(now),
+                    "created_at": rfc3339(now),
                 }
             )
             # the row first: whoever holds its key is the only one who may touch the folder
@@ -102,9 +105,14 @@ class Registry:
             return manifest
 
     def get(self, name: str, version: int) -> Manifest:
-        """One version's manifest; ModelNotFound if there is none."""
+        """One version's manifest; ModelNotFound if there is none, or if it is retired."""
         with self._database.reading() as connection:
             return references.get(connection, name, version)
+
+    def recorded(self, name: str, version: int) -> Manifest:
+        """The same of a version that may be retired: what old jobs refer to."""
+        with self._database.reading() as connection:
+            return references.recorded(connection, name, version)
 
     def load(self, name: str, version: int) -> LoadedModel:
         """One version in memory, its files checked against the digests in the database."""
@@ -135,22 +143,65 @@ class Registry:
         with self._database.reading() as connection:
             return references.resolve(connection, reference, default)
 
+    def recall(self, reference: str) -> Manifest:
+        """As :meth:`resolve`, but a version that is named by its number may be retired."""
+        name, version, _ = parse(reference)
+        return self.resolve(reference) if version is None else self.recorded(name, version)
+
     def aliases(self) -> dict[str, dict[str, int]]:
         """Where every alias points now: ``{"wine": {"production": 3}}``."""
         with self._database.reading() as connection:
             return aliases.everywhere(connection)
 
-    def set_alias(self, name: str, version: int, alias: str, moved_by: str, note: str | None = None) -> None:
+    def set_alias(self, name: str, version: int, alias: str, by: str, note: str | None = None) -> Move:
         """Point ``alias`` at a version; earlier moves stay in the history."""
-        with self._changing() as connection:
-            change = Change(self._database.now(connection), moved_by, note)
-            aliases.move(connection, name, alias, version, change)
+        with self._changing(name) as connection:
+            return aliases.move(connection, name, alias, version, self._change(connection, by, note))
 
-    def alias_history(self, name: str, alias: str) -> Sequence[dict[str, Any]]:
-        """Every move of an alias, oldest first: version, moved_at (seconds), moved_by, note."""
+    def drop_alias(self, name: str, alias: str, by: str, note: str | None = None) -> Move:
+        """Let ``alias`` point nowhere. Raises ModelNotFound ``unknown_alias`` if it does already."""
+        with self._changing(name) as connection:
+            return aliases.drop(connection, name, alias, self._change(connection, by, note))
+
+    def roll_back(self, name: str, alias: str, by: str, note: str | None = None) -> Move:
+        """Let ``alias`` point where it did before its last move; once more: before the one before that.
+
+        Raises ModelNotFound ``unknown_alias``, or ModelError ``nothing_before``.
+        """
+        with self._changing(name) as connection:
+            return aliases.roll_back(connection, name, alias, self._change(connection, by, note))
+
+    def retire(self, name: str, version: int, users: Users, by: str, note: str | None = None) -> None:
+        """Take a version out of use: requests for it are refused from now on, and jobs too.
+
+        ``users`` says who else needs it, and is asked while nobody can begin to. Raises ModelNotFound, or
+        ModelError ``in_use`` with all that must be moved, or must end, before.
+        """
+        with self._changing(name) as connection:
+            retiring.retire(connection, name, version, self._change(connection, by, note), users)
+
+    def remove(self, name: str, version: int, by: str) -> None:
+        """Remove the files of a retired version; what is known about it stays.
+
+        Done again after it was killed, it removes what is left. Raises ModelNotFound, or ModelError
+        ``not_retired``.
+        """
+        with self._changing(name) as connection:
+            retiring.remove(connection, name, version, self._change(connection, by))
+        self._folders.remove(name, version)
+
+    def retirement(self, name: str, version: int) -> Retirement | None:
+        """When, by whom and why a version was retired and removed; None for one in use."""
         with self._database.reading() as connection:
-            return aliases.history(connection, name, alias)
+            return retiring.of(connection, name, version)
 
+    def history(self, name: str, alias: str | None = None) -> Sequence[Event]:
+        """All that happened to a model, or the moves of one alias, oldest first.
 
-def _rfc3339(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        Raises ModelNotFound for a model or an alias that never was.
+        """
+        with self._database.reading() as connection:
+            return timeline.events(connection, name, alias)
+
+    def _change(self, connection: Connection, by: str, note: str | None = None) -> Change:
+        return Change(self._database.now(connection), by, note)

@@ -1,29 +1,21 @@
-"""`rowmill models …`: add, list and show versions, move aliases, in the folder and database of the settings.
+"""`rowmill models …`: add, list and show versions; what happens to them later stands in ``life_commands``.
 
-Only parsing and printing; what the commands do stands in the room `models`. It is imported late, with the
-database, because it brings scikit-learn along, and `rowmill --help` must answer at once.
+Only parsing and printing; what the commands do stands in the room `models`.
 """
 
 from __future__ import annotations
 
-import getpass
-import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-from base.settings import Settings
-from models.errors import ModelError
-from rowmill.cli import image_options, policy_options
-from rowmill.cli.exits import ExitCode, say, stop
+from rowmill.cli import image_options, life_commands, model_texts, policy_options
+from rowmill.cli.exits import say
 from rowmill.cli.image_options import image_spec
-
-if TYPE_CHECKING:
-    from models.manifest import ColumnSpec, Manifest, Signature, Target
-    from models.registry import Registry
+from rowmill.cli.registry_session import AsJson, opened_registry
+from rowmill.cli.session import print_json
+from rowmill.cli.texts import table
 
 app = typer.Typer(
     name="models", help="Add and look at models; needs no running server.", no_args_is_help=True
@@ -50,7 +42,6 @@ def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, one document a line.")]
 ModelFile = Annotated[
     Path,
     typer.Argument(parser=_path, metavar="FILE", help="Fitted estimator or pipeline: .joblib or .pkl."),
@@ -121,7 +112,7 @@ def add(
 
     spec = image_spec(image, mode, resize, scale, mean, std, layout, draft)
     asked = policy_options.policies(on_unusual or (), max_z)
-    with _registry() as registry:
+    with opened_registry() as registry:
         manifest = registry.add(
             NewVersion(
                 name=name,
@@ -141,10 +132,10 @@ def add(
             )
         )
     if as_json:
-        _print_json(manifest.model_dump(mode="json"))
+        print_json(manifest.model_dump(mode="json"))
     else:
         typer.echo(manifest.reference)
-        say(_summary(manifest))
+        say(model_texts.summary(manifest))
 
 
 @app.command("ls")
@@ -153,12 +144,14 @@ def list_models(
     as_json: AsJson = False,
 ) -> None:
     """List versions, the aliases that point at them, and what they are."""
-    with _registry() as registry:
+    with opened_registry() as registry:
         manifests = registry.list(name)
         aliases = registry.aliases()
     if as_json:
         for manifest in manifests:
-            _print_json(manifest.model_dump(mode="json") | {"aliases": _pointing_at(manifest, aliases)})
+            print_json(
+                manifest.model_dump(mode="json") | {"aliases": model_texts.pointing_at(manifest, aliases)}
+            )
         return
     if not manifests:
         say("no model yet; `rowmill models add NAME FILE` adds one")
@@ -167,14 +160,14 @@ def list_models(
     rows += [
         (
             manifest.reference,
-            ",".join(_pointing_at(manifest, aliases)) or "-",
+            ",".join(model_texts.pointing_at(manifest, aliases)) or "-",
             manifest.task,
             manifest.estimator.rpartition(".")[2],
             manifest.created_at[:16].replace("T", " "),
         )
         for manifest in manifests
     ]
-    typer.echo(_table(rows))
+    typer.echo(table(rows))
 
 
 @app.command()
@@ -182,143 +175,18 @@ def show(
     reference: Annotated[str, typer.Argument(metavar="NAME[@VERSION|@ALIAS]", help="Which version.")],
     as_json: AsJson = False,
 ) -> None:
-    """Show what is known about a version."""
-    with _registry() as registry:
-        manifest = registry.resolve(reference)
-        aliases = _pointing_at(manifest, registry.aliases())
+    """Show what is known about a version, also of a retired one if it is named by its number."""
+    with opened_registry() as registry:
+        manifest = registry.recall(reference)
+        aliases = model_texts.pointing_at(manifest, registry.aliases())
+        retirement = registry.retirement(manifest.name, manifest.version)
     if as_json:
-        _print_json(manifest.model_dump(mode="json") | {"aliases": aliases})
+        retired = retirement.document() if retirement else None
+        print_json(manifest.model_dump(mode="json") | {"aliases": aliases, "retired": retired})
     else:
-        typer.echo(_description(manifest, aliases))
+        typer.echo(model_texts.description(manifest, aliases, retirement))
 
 
-@app.command()
-def alias(
-    reference: Annotated[str, typer.Argument(metavar="NAME@VERSION", help="Which version.")],
-    alias: Annotated[str, typer.Argument(metavar="ALIAS", help="Name to point at it, such as production.")],
-    note: Annotated[str | None, typer.Option(help="Why, for the history.")] = None,
-) -> None:
-    """Point ALIAS at a version: `production` is what the bare NAME then means."""
-    with _registry() as registry:
-        manifest = registry.resolve(reference)
-        registry.set_alias(manifest.name, manifest.version, alias, getpass.getuser(), note)
-    say(f"{manifest.name}@{alias} is now {manifest.reference}")
-
-
-@contextmanager
-def _registry() -> Iterator[Registry]:
-    """The registry of the settings; a model that is refused becomes one line and exit code 1."""
-    from sqlalchemy.exc import OperationalError  # noqa: PLC0415 - slow, see the top
-
-    from base.database import Database  # noqa: PLC0415 - slow, see the top
-    from models.registry import Registry  # noqa: PLC0415 - slow, see the top
-
-    settings = Settings()
-    database = Database(settings.database_url)
-    try:
-        database.upgrade()
-        yield Registry(database, settings.data_dir / "models")
-    except ModelError as refused:
-        stop(f"{refused.message} ({refused.code})", ExitCode.FAILED)
-    except OperationalError as failed:
-        stop(f"the database of the settings cannot be used: {failed.orig}", ExitCode.FAILED)
-    finally:
-        database.dispose()
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    typer.echo(json.dumps(document, ensure_ascii=False))
-
-
-def _pointing_at(manifest: Manifest, aliases: dict[str, dict[str, int]]) -> list[str]:
-    return [name for name, version in aliases.get(manifest.name, {}).items() if version == manifest.version]
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
-
-
-def _summary(manifest: Manifest) -> str:
-    name = manifest.estimator.rpartition(".")[2]
-    return f"added {manifest.reference}: {name}, {_input(manifest.signature)} -> {_output(manifest)}"
-
-
-def _input(signature: Signature) -> str:
-    if signature.image:
-        return f"images {signature.image}"
-    names = signature.names
-    if signature.kind == "text":
-        return f"texts (column {names[0]})"
-    return f"{len(names)} columns ({', '.join(names[:4])}{', …' if len(names) > 4 else ''})"
-
-
-def _output(manifest: Manifest) -> str:
-    return "; ".join(_target(target) for target in manifest.targets)
-
-
-def _target(target: Target) -> str:
-    name = f"{target.name}: " if target.name else ""
-    if target.classes is None:
-        return f"{name}{target.label_type}"
-    shown = ", ".join(str(label) for label in target.classes[:6])
-    return f"{name}{len(target.classes)} classes ({shown}{', …' if len(target.classes) > 6 else ''})"
-
-
-def _description(manifest: Manifest, aliases: Sequence[str]) -> str:
-    lines = {
-        "version": manifest.reference,
-        "aliases": ", ".join(aliases),
-        "estimator": f"{manifest.estimator} ({manifest.task})",
-        "input": _input(manifest.signature),
-        "output": _output(manifest) + ("" if manifest.has_probabilities else ", no probabilities"),
-        "file": f"{manifest.artefact.source}, {manifest.artefact.bytes:,} bytes",
-        "sha256": manifest.sha256,
-        "code": ", ".join(manifest.code.files) if manifest.code else "",
-        "added": manifest.created_at,
-        "libraries": ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()),
-        "row cost": _cost(manifest),
-        "memory": f"{manifest.loaded_bytes:,} bytes",
-        "revision": manifest.revision or "",
-        "data": f"{manifest.data_file} {manifest.data_sha256}" if manifest.data_sha256 else "",
-        "notes": ", ".join(f"{key}={value}" for key, value in manifest.meta.items()),
-    }
-    text = "\n".join(f"{name:<11}{value}" for name, value in lines.items() if value)
-    if manifest.signature.kind != "table":
-        return text
-    columns = [("COLUMN", "TYPE", "SEEN", "UNUSUAL", "REFUSES"), *map(_column, manifest.signature.columns)]
-    return f"{text}\n\n{_table(columns)}"
-
-
-def _cost(manifest: Manifest) -> str:
-    text = f"{manifest.row_cost_seconds * 1e6:.3g} microseconds"
-    if manifest.byte_cost_seconds:
-        what = "the text" if manifest.signature.kind == "text" else "the image"
-        text += f", and {manifest.byte_cost_seconds * 1e9:.3g} nanoseconds for each byte of {what}"
-    return text
-
-
-def _column(spec: ColumnSpec) -> tuple[str, str, str, str, str]:
-    seen = "-"
-    if spec.categories:
-        seen = ", ".join(str(label) for label in spec.categories[:5])
-        seen += ", …" if len(spec.categories) > 5 else ""
-    elif spec.minimum is not None and spec.maximum is not None:
-        seen = f"{spec.minimum:g} to {spec.maximum:g}"
-    accepted = {
-        "missing": spec.accepts_null,
-        "infinite": spec.accepts_infinite,
-        "unseen": spec.accepts_unseen,
-    }
-    return (
-        spec.name,
-        spec.dtype,
-        seen,
-        _policy(spec) if seen != "-" else "-",
-        ", ".join(word for word, taken in accepted.items() if not taken) or "-",
-    )
-
-
-def _policy(spec: ColumnSpec) -> str:
-    return spec.on_unusual if spec.near is None else f"{spec.on_unusual}, z > {spec.max_z:g}"
+for command in life_commands.COMMANDS:
+    app.command()(command)
+app.command("rm")(life_commands.remove)

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from sklearn.linear_model import LinearRegression
-from sqlalchemy import delete, select, update
+from sqlalchemy import delete, select
 
 from base.database import Database
 from base.database.tables import alias_moves, versions
@@ -111,19 +111,6 @@ def test_an_unknown_reference_tells_what_there_is(
     assert unknown.value.code == code
 
 
-def test_an_alias_keeps_its_history(registry: Registry, file: Path, clock: Clock) -> None:
-    registry.add(NewVersion("line", file))
-    registry.add(NewVersion("line", file))
-    registry.set_alias("line", 1, "production", "ada", "first")
-    clock.advance(5)
-    registry.set_alias("line", 2, "production", "bob")
-    registry.set_alias("line", 1, "other", "bob")
-    assert registry.alias_history("line", "production") == [
-        {"version": 1, "moved_at": clock.now - 5, "moved_by": "ada", "note": "first"},
-        {"version": 2, "moved_at": clock.now, "moved_by": "bob", "note": None},
-    ]
-
-
 def test_an_alias_needs_a_version_and_a_proper_name(
     registry: Registry, file: Path, database: Database
 ) -> None:
@@ -134,19 +121,6 @@ def test_an_alias_needs_a_version_and_a_proper_name(
         registry.set_alias("line", 1, "2", "me")
     with database.reading() as connection:
         assert connection.execute(select(alias_moves)).all() == []
-
-
-def test_a_retired_version_is_gone_but_its_number_is_not_used_again(
-    registry: Registry, file: Path, database: Database
-) -> None:
-    registry.add(NewVersion("line", file))
-    registry.add(NewVersion("line", file))
-    with database.writing() as connection:
-        connection.execute(update(versions).where(versions.c.version == 2).values(retired_at=1.0))
-    assert registry.resolve("line").version == 1
-    with pytest.raises(ModelNotFound, match="the latest is line@1"):
-        registry.resolve("line@2")
-    assert registry.add(NewVersion("line", file)).version == 3
 
 
 def test_versions_added_at_the_same_time_get_numbers_of_their_own(registry: Registry, file: Path) -> None:

@@ -1,0 +1,40 @@
+"""The registry that `rowmill models …` works on: folder and database of the settings, no server needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from base.settings import Settings
+from models.errors import ModelError
+from rowmill.cli.exits import ExitCode, stop
+
+if TYPE_CHECKING:
+    from models.registry import Registry
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, one document a line.")]
+
+
+@contextmanager
+def opened_registry() -> Iterator[Registry]:
+    """The registry of the settings; a model that is refused becomes one line and exit code 1."""
+    # slow, because it brings scikit-learn along, and `rowmill --help` must answer at once
+    from sqlalchemy.exc import OperationalError  # noqa: PLC0415
+
+    from base.database import Database  # noqa: PLC0415
+    from models.registry import Registry  # noqa: PLC0415
+
+    settings = Settings()
+    database = Database(settings.database_url)
+    try:
+        database.upgrade()
+        yield Registry(database, settings.data_dir / "models")
+    except ModelError as refused:
+        stop(f"{refused.message} ({refused.code})", ExitCode.FAILED)
+    except OperationalError as failed:
+        stop(f"the database of the settings cannot be used: {failed.orig}", ExitCode.FAILED)
+    finally:
+        database.dispose()
