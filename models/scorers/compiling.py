@@ -10,14 +10,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from models.manifest import Signature
+from models.scorers.columns import Columns
+from models.scorers.encoding import Lookup, OneHot, Ordinal
+from models.scorers.linear_core import Linear
+from models.scorers.linear_models import LINEAR, NETWORKS, compile_linear, compile_network
 from models.scorers.matrix import Matrix
-from models.scorers.part import Core, NotCompiled, Part, Reader
+from models.scorers.network_core import Network
+from models.scorers.part import Core, NotCompiled, Part
+from models.scorers.pipelines import compile_pipeline
 from models.scorers.scorer import Scorer
+from models.scorers.steps import Branch, Branches, Impute, Scale, Take
 
 # By the exact class of the last step: a subclass may compute anything.
-_COMPILERS: Mapping[type, Callable[[Any], Core]] = {}
+_COMPILERS: Mapping[type, Callable[[Any], Core]] = {
+    **dict.fromkeys(LINEAR, compile_linear),
+    **dict.fromkeys(NETWORKS, compile_network),
+}
 # Every class that a stored scorer may consist of.
-_PARTS: tuple[type[Part], ...] = (Scorer, Matrix)
+_STEPS: tuple[type[Part], ...] = (Branch, Branches, Impute, Lookup, OneHot, Ordinal, Scale, Take)
+_PARTS: tuple[type[Part], ...] = (Scorer, Matrix, Columns, *_STEPS, Linear, Network)
 
 KINDS: Mapping[str, type[Part]] = {part.kind: part for part in _PARTS}
 
@@ -27,14 +38,8 @@ def compile_scorer(estimator: Any, signature: Signature) -> tuple[Scorer, Any]:
 
     Raises NotCompiled.
     """
-    reader, last = _compile_steps(estimator, signature)
+    reader, last = compile_pipeline(estimator, signature)
     compile_core = _COMPILERS.get(type(last))
     if compile_core is None:
         raise NotCompiled(f"there is no compiled form of {type(last).__name__}")
     return Scorer(reader, compile_core(last)), last
-
-
-def _compile_steps(estimator: Any, signature: Signature) -> tuple[Reader, Any]:
-    if signature.input != "matrix":
-        raise NotCompiled("the model takes more than plain numbers")
-    return Matrix(signature.names, signature.dtype), estimator

@@ -1,0 +1,217 @@
+"""Compiled linear models and networks answer as scikit-learn does, to the last bits."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.linear_model import (
+    ARDRegression,
+    BayesianRidge,
+    ElasticNet,
+    ElasticNetCV,
+    GammaRegressor,
+    HuberRegressor,
+    Lars,
+    LarsCV,
+    Lasso,
+    LassoCV,
+    LassoLars,
+    LassoLarsCV,
+    LassoLarsIC,
+    LinearRegression,
+    LogisticRegression,
+    LogisticRegressionCV,
+    OrthogonalMatchingPursuit,
+    OrthogonalMatchingPursuitCV,
+    PoissonRegressor,
+    QuantileRegressor,
+    Ridge,
+    RidgeCV,
+    SGDClassifier,
+    SGDRegressor,
+    TheilSenRegressor,
+    TweedieRegressor,
+)
+from sklearn.neural_network import MLPClassifier, MLPRegressor
+from sklearn.svm import LinearSVR
+
+from models.scorers.linear_models import LINEAR, NETWORKS, compile_linear, compile_network
+from models.scorers.part import Core, NotCompiled, Unsure
+
+FEATURES = 5
+RANDOM = np.random.default_rng(3)
+ROWS = RANDOM.normal(size=(240, FEATURES))
+SCORES = ROWS @ RANDOM.normal(size=FEATURES) + RANDOM.normal(size=240) / 4
+TARGETS = {2: SCORES > 0, 4: np.array(list("dcab"))[np.digitize(SCORES, [-1, 0, 1])], 1: np.exp(SCORES / 4)}
+
+CLASSIFIERS = [
+    LogisticRegression(),
+    LogisticRegression(l1_ratio=1.0, C=0.05, solver="saga"),
+    LogisticRegression(fit_intercept=False, tol=0.1),
+    LogisticRegressionCV(Cs=2, cv=2, l1_ratios=(0.0,), scoring="accuracy", use_legacy_attributes=False),
+    SGDClassifier(loss="log_loss"),
+    SGDClassifier(loss="modified_huber"),
+    MLPClassifier((7,), max_iter=20),
+    MLPClassifier((6, 4), activation="tanh", max_iter=20),
+    MLPClassifier((6,), activation="logistic", max_iter=20),
+    MLPClassifier((6,), activation="identity", max_iter=20),
+    MLPClassifier((), max_iter=20),
+]
+REGRESSORS = [
+    ARDRegression(),
+    BayesianRidge(),
+    ElasticNet(0.1),
+    ElasticNetCV(cv=2),
+    GammaRegressor(),
+    HuberRegressor(),
+    Lars(),
+    LarsCV(cv=2),
+    Lasso(0.1),
+    LassoCV(cv=2),
+    LassoLars(0.01),
+    LassoLarsCV(cv=2),
+    LassoLarsIC(),
+    LinearRegression(),
+    LinearRegression(fit_intercept=False),
+    LinearSVR(),
+    OrthogonalMatchingPursuit(),
+    OrthogonalMatchingPursuitCV(cv=2),
+    PoissonRegressor(),
+    QuantileRegressor(),
+    Ridge(),
+    RidgeCV(),
+    SGDRegressor(),
+    TheilSenRegressor(max_subpopulation=50),
+    TweedieRegressor(power=0, link="identity"),
+    TweedieRegressor(power=1.5),
+    MLPRegressor(hidden_layer_sizes=(7,), max_iter=20),
+    MLPRegressor("poisson", (7,), max_iter=20),
+]
+
+
+def trained(estimator: Any, outputs: int) -> tuple[Any, Core]:
+    """Fitted for so many classes, or with 1 to a number; and its core."""
+    with warnings.catch_warnings(action="ignore"):
+        estimator.fit(ROWS, TARGETS[outputs])
+    compiled = compile_network if type(estimator) in NETWORKS else compile_linear
+    return estimator, compiled(estimator)
+
+
+def asked_of(estimator: Any) -> Callable[[np.ndarray], np.ndarray]:
+    if hasattr(estimator, "predict_proba"):
+        answer: Callable[[np.ndarray], np.ndarray] = estimator.predict_proba
+        return answer
+    return lambda rows: estimator.predict(rows)[:, None]
+
+
+def check_equal(estimator: Any, core: Core) -> None:
+    for scale in (1.0, 1e-6, 30.0):
+        rows = RANDOM.normal(size=(700, FEATURES)) * scale
+        expected = asked_of(estimator)(rows)
+        tolerance = 1e-12 * np.maximum(1.0, np.abs(expected))
+        for given_rows in (rows, np.asfortranarray(rows), np.repeat(rows, 2, axis=0)[::2]):
+            answer = core.answer(given_rows)
+            assert answer.dtype == np.float64
+            assert (np.abs(answer - expected) <= tolerance).all()
+        ones = np.array([core.answer_one(row) for row in rows[:20]])
+        assert (np.abs(ones - expected[:20]) <= tolerance[:20]).all()
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("estimator", CLASSIFIERS, ids=str)
+def test_classifiers_agree(estimator: Any, classes: int) -> None:
+    check_equal(*trained(estimator, classes))
+
+
+@pytest.mark.parametrize("estimator", REGRESSORS, ids=str)
+def test_regressors_agree(estimator: Any) -> None:
+    check_equal(*trained(estimator, 1))
+
+
+def test_every_class_is_tried() -> None:
+    assert {type(each) for each in (*CLASSIFIERS, *REGRESSORS)} == {*LINEAR, *NETWORKS}
+
+
+@pytest.mark.parametrize(
+    ("estimator", "outputs"),
+    [
+        (Lasso(0.1), 1),
+        (LogisticRegression(l1_ratio=1.0, C=0.05, solver="saga"), 4),
+        (PoissonRegressor(), 1),
+        (MLPClassifier((7,), max_iter=5), 2),
+        (MLPRegressor(hidden_layer_sizes=(7,), activation="tanh", max_iter=5), 1),
+    ],
+    ids=str,
+)
+def test_what_is_not_finite_is_left_to_the_estimator(estimator: Any, outputs: int) -> None:
+    estimator, core = trained(estimator, outputs)
+    for bad in (np.nan, np.inf, -np.inf):
+        for column in range(FEATURES):
+            rows = ROWS[:3].copy()
+            rows[1, column] = bad
+            with pytest.raises(ValueError, match=r"NaN|infinity"):
+                estimator.predict(rows)
+            for order in (rows, np.asfortranarray(rows)):
+                with pytest.raises(Unsure):
+                    core.answer(order)
+            with pytest.raises(Unsure):
+                core.answer_one(rows[1])
+
+
+def test_numbers_too_large_are_left_to_the_estimator() -> None:
+    for untrained, size in ((Ridge(), 1.7e308), (PoissonRegressor(), 1e5)):
+        estimator, core = trained(untrained, 1)
+        row = np.sign(estimator.coef_) * size
+        with np.errstate(over="ignore"):
+            assert np.isinf(estimator.predict([row])).all()
+        with pytest.raises(Unsure):
+            core.answer_one(row)
+        if type(estimator) is Ridge:
+            with pytest.raises(Unsure):
+                core.answer(row[None])
+
+
+def test_numbers_of_32_bits_are_left_to_the_estimator() -> None:
+    for estimator, outputs in ((LogisticRegression(), 2), (MLPClassifier((7,), max_iter=5), 2)):
+        _, core = trained(estimator, outputs)
+        with pytest.raises(Unsure):
+            core.answer(ROWS.astype(np.float32))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.floats(-1e4, 1e4), min_size=FEATURES, max_size=FEATURES), st.integers(1, 4))
+def test_any_row_gets_the_same_shares(row: list[float], power: int) -> None:
+    """Scores of any size, through every link of classifiers."""
+    for estimator, core in SHARING:
+        estimator.coef_ = estimator.coef_ / np.abs(estimator.coef_).max() * 10.0**-power
+        moved = compile_linear(estimator)
+        expected = estimator.predict_proba([row])
+        np.testing.assert_allclose(moved.answer(np.array([row])), expected, rtol=0, atol=1e-9)
+        np.testing.assert_allclose(moved.answer_one(np.array(row)), expected[0], rtol=0, atol=1e-9)
+        assert type(moved) is type(core)
+
+
+SHARING = [trained(each, classes) for each in CLASSIFIERS[:1] + CLASSIFIERS[4:6] for classes in (2, 4)]
+
+
+def test_what_is_not_known_exactly_is_not_compiled() -> None:
+    targets = np.stack([SCORES, -SCORES], axis=1)
+    with pytest.raises(NotCompiled, match="several targets"):
+        compile_linear(LinearRegression().fit(ROWS, targets))
+    with pytest.raises(NotCompiled, match="several targets"):
+        compile_network(MLPRegressor(hidden_layer_sizes=(3,), max_iter=200, tol=1).fit(ROWS, targets))
+    with pytest.raises(NotCompiled, match="several targets"):
+        compile_network(MLPClassifier((3,), max_iter=200, tol=1).fit(ROWS, targets > 0))
+    with pytest.raises(NotCompiled, match="the loss 'hinge' has no probabilities"):
+        compile_linear(SGDClassifier().fit(ROWS, TARGETS[2]))
+    thin = LogisticRegression().fit(ROWS, TARGETS[2]).sparsify()
+    assert sparse.issparse(thin.coef_)
+    with pytest.raises(NotCompiled, match="sparse"):
+        compile_linear(thin)
