@@ -34,7 +34,8 @@ def show(reference: str) -> Response:
 
     A retired version is described if it is named by its number, and says so under `retired`.
     Besides what was recorded when the version was added (signature, classes, parameters, libraries, an
-    example row, cost of a row): feature importances or coefficients, where the estimator has them.
+    example row, cost of a row, figures on a holdout): feature importances or coefficients, where the
+    estimator has them.
     """
     shop = workshop()
     manifest = shop.registry.recall(reference)
@@ -81,6 +82,7 @@ def _summary(versions: dict[int, Manifest], aliases: dict[str, int]) -> dict[str
         "columns": list(signature.names),
         "image": signature.image.model_dump(mode="json") if signature.image else None,
         "classes": _classes(current),
+        "metrics": current.evaluation.metrics if current.evaluation else None,
         "created_at": current.created_at,
         "versions": list(versions),
         "aliases": aliases,
@@ -98,6 +100,7 @@ def _described(manifest: Manifest) -> dict[str, Any]:
         **{name: recorded[name] for name in kept},
         "classes": _classes(manifest),
         "has_probabilities": manifest.has_probabilities,
+        "evaluation": recorded["evaluation"],
         "outputs": outputs,
         **{name: recorded[name] for name in (*more, *told)},
         "data": {"file": manifest.data_file, "sha256": manifest.data_sha256} if manifest.data_file else None,

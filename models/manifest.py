@@ -13,6 +13,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from models.errors import ModelError
+from models.gate import Evaluation
 
 Kind = Literal["number", "string", "boolean"]
 LabelType = Literal["string", "integer", "boolean", "number"]
@@ -267,6 +268,7 @@ class Manifest(_Record):
     byte_cost_seconds: float = 0.0
     memory_bytes: int | None = None  # that a process has less for once it has unpickled the model
     scorer: ScorerRecord | None = None  # None: added before there were compiled scorers
+    evaluation: Evaluation | None = None
     meta: dict[str, str] = Field(default_factory=dict)
     revision: str | None = None
     data_file: str | None = None
@@ -274,8 +276,8 @@ class Manifest(_Record):
 
     @property
     def reference(self) -> str:
-        """``name@version``."""
-        return f"{self.name}@{self.version}"
+        """``name@version``; before a version has a number, the name."""
+        return f"{self.name}@{self.version}" if self.version else self.name
 
     @property
     def stored_bytes(self) -> int:

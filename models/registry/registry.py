@@ -6,7 +6,7 @@ happens to files in ``folders``.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from base.files import make_folder
 from base.times import rfc3339
 from models.adding import NewVersion, prepare
 from models.errors import ModelError
+from models.gate import Evaluation
 from models.loading import LoadedModel, load
 from models.manifest import Manifest
 from models.names import check_name, parse
@@ -65,14 +66,17 @@ class Registry:
         """Where the files of a version lie."""
         return self._folders.of(name, version)
 
-    def add(self, new: NewVersion) -> Manifest:
+    def add(self, new: NewVersion, gate: Callable[[LoadedModel], Evaluation] | None = None) -> Manifest:
         """Add a version of ``new.name``; on any error nothing is left behind.
 
-        Raises ModelError ``invalid_name``, or what :func:`models.adding.prepare` refuses.
+        ``gate`` is given the version as it will be loaded, and raises if it is not good enough. Raises
+        ModelError ``invalid_name``, or what :func:`models.adding.prepare` refuses.
         """
         check_name(new.name)
         with self._folders.staging() as staging:
             draft = prepare(new, staging)
+            if gate is not None:
+                draft = draft.model_copy(update={"evaluation": gate(load(draft, staging))})
             sync(*staging.rglob("*"), staging)
             for _ in range(_TRIES):
                 try:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from base.times import rfc3339
+from models.gate import Evaluation, shown
 from rowmill.cli.texts import table
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def description(manifest: Manifest, aliases: Sequence[str], retirement: Retireme
         "memory": f"{manifest.loaded_bytes:,} bytes",
         "revision": manifest.revision or "",
         "data": f"{manifest.data_file} {manifest.data_sha256}" if manifest.data_sha256 else "",
+        "measured": _measured(manifest.evaluation) if manifest.evaluation else "",
         "notes": ", ".join(f"{key}={value}" for key, value in manifest.meta.items()),
     }
     text = "\n".join(f"{name:<11}{value}" for name, value in lines.items() if value)
@@ -70,6 +72,11 @@ def description(manifest: Manifest, aliases: Sequence[str], retirement: Retireme
         return text
     columns = [("COLUMN", "TYPE", "SEEN", "UNUSUAL", "REFUSES"), *map(_column, manifest.signature.columns)]
     return f"{text}\n\n{table(columns)}"
+
+
+def _measured(evaluation: Evaluation) -> str:
+    figures = [f"{name} {shown(value)}" for name, value in evaluation.metrics.items() if value is not None]
+    return f"{', '.join(figures)} on {evaluation.rows:,} rows of {evaluation.holdout}"
 
 
 def _retired(retirement: Retirement) -> str:

@@ -10,7 +10,8 @@ from typing import Annotated
 
 import typer
 
-from rowmill.cli import image_options, life_commands, model_texts, policy_options
+from models.gate import BarMissed
+from rowmill.cli import gate_options, image_options, life_commands, model_texts, policy_options
 from rowmill.cli.exits import say
 from rowmill.cli.image_options import image_spec
 from rowmill.cli.registry_session import AsJson, opened_registry
@@ -105,37 +106,46 @@ def add(
     code: Code = None,
     on_unusual: policy_options.OnUnusual = None,
     max_z: policy_options.MaxZ = None,
+    holdout: gate_options.Holdout = None,
+    require: gate_options.Require = None,
+    better_than: gate_options.BetterThan = None,
     as_json: AsJson = False,
 ) -> None:
     """Add FILE as a new version of NAME. A model file is code: add only files that you trust."""
     from models.adding import NewVersion  # noqa: PLC0415 - slow, see the top
 
     spec = image_spec(image, mode, resize, scale, mean, std, layout, draft)
-    asked = policy_options.policies(on_unusual or (), max_z)
+    policies = policy_options.policies(on_unusual or (), max_z)
+    targets = _names(target) if target else []
+    asked = gate_options.asked(holdout, targets, require or (), better_than)
+    new = NewVersion(
+        name=name,
+        file=file,
+        sample=sample,
+        targets=targets,
+        preprocessor=preprocessor,
+        labels=_pairs(labels) if labels else None,
+        columns=_names(columns) if columns else None,
+        image=spec,
+        text=text,
+        code=code,
+        meta={key: value for note in meta or () for key, value in _pairs(note).items()},
+        data=data,
+        revision=revision,
+        policies=policies,
+    )
     with opened_registry() as registry:
-        manifest = registry.add(
-            NewVersion(
-                name=name,
-                file=file,
-                sample=sample,
-                targets=_names(target) if target else (),
-                preprocessor=preprocessor,
-                labels=_pairs(labels) if labels else None,
-                columns=_names(columns) if columns else None,
-                image=spec,
-                text=text,
-                code=code,
-                meta={key: value for note in meta or () for key, value in _pairs(note).items()},
-                data=data,
-                revision=revision,
-                policies=asked,
-            )
-        )
+        try:
+            manifest = registry.add(new, asked.gate(registry))
+        except BarMissed as missed:
+            gate_options.stop_below(missed, as_json)
     if as_json:
         print_json(manifest.model_dump(mode="json"))
-    else:
-        typer.echo(manifest.reference)
-        say(model_texts.summary(manifest))
+        return
+    typer.echo(manifest.reference)
+    say(model_texts.summary(manifest))
+    if manifest.evaluation:
+        say(gate_options.report(manifest.evaluation))
 
 
 @app.command("ls")

@@ -19,6 +19,7 @@ from base.database.tables import alias_moves, versions
 from models.adding import NewVersion
 from models.cache import ModelCache
 from models.errors import ArtefactRefused, ModelError, ModelNotFound
+from models.gate import Evaluation
 from models.loading import LoadedModel
 from models.manifest import Manifest
 from models.registry import Registry
@@ -141,6 +142,24 @@ def test_a_failed_add_leaves_nothing(registry: Registry, database: Database, tmp
     assert list((tmp_path / "models" / ".staging").iterdir()) == []
     with database.reading() as connection:
         assert connection.execute(select(versions)).all() == []
+
+
+def test_a_version_that_its_gate_refuses_is_not_added(registry: Registry, file: Path, tmp_path: Path) -> None:
+    def refuse(model: LoadedModel) -> Evaluation:
+        assert model.score(ROWS).num_rows == ROWS.num_rows
+        raise ModelError("bar_missed", "not good enough")
+
+    with pytest.raises(ModelError, match="not good enough"):
+        registry.add(NewVersion("line", file), refuse)
+    assert registry.is_empty()
+    assert [path for path in (tmp_path / "models").rglob("*") if path.is_file()] == []
+
+    found = Evaluation(
+        holdout="h.csv", sha256="0" * 64, rows=3, unlabelled=0, metrics={"r2": 0.5, "mae": None}
+    )
+    manifest = registry.add(NewVersion("line", file), lambda _: found)
+    assert registry.get("line", 1) == manifest
+    assert registry.get("line", 1).evaluation == found
 
 
 def test_a_folder_without_a_row_is_replaced(registry: Registry, file: Path, database: Database) -> None:
