@@ -14,6 +14,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from scipy.linalg.blas import dnrm2
 
 from models.scorers.part import Cell, Unsure
 from models.scorers.steps import Step, apply_many, apply_one
@@ -21,6 +22,8 @@ from models.scorers.steps import Step, apply_many, apply_one
 UNKNOWN = -1.0
 # Numbers that are infinite or become so are looked for, and NaN is a missing value: nothing to warn of.
 _quiet = np.errstate(all="ignore")
+# No scaler makes smaller numbers infinite.
+LARGE = 1e100
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,19 +50,22 @@ class Columns:
             _fill(made[:, position], column, self._texts[position])
         return apply_many(self.steps, made)
 
-    @_quiet
     def row(self, values: Sequence[Cell]) -> np.ndarray:
         """The same of one row; None is a missing value. Raises Unsure."""
-        if self._has_plain_columns:
-            return apply_one(self.steps, np.array(values, dtype=np.float64))
-        numbers = [
-            (np.nan if value is None else table.get(value, UNKNOWN)) if table is not None else value
-            for value, table in zip(values, self._tables, strict=True)
-        ]
+        row = np.array(values if self._has_plain_columns else self._cells(values), dtype=np.float64)
+        if dnrm2(row) < LARGE:
+            return apply_one(self.steps, row)
+        with np.errstate(all="ignore"):
+            return apply_one(self.steps, row)
+
+    def _cells(self, values: Sequence[Cell]) -> list[Cell]:
         for value, is_refused in zip(values, self.refuses_missing, strict=True):
             if is_refused and value is None:
                 raise Unsure("a value is missing")
-        return apply_one(self.steps, np.array(numbers, dtype=np.float64))
+        return [
+            value if table is None else np.nan if value is None else table.get(value, UNKNOWN)
+            for value, table in zip(values, self._tables, strict=True)
+        ]
 
     @cached_property
     def _has_plain_columns(self) -> bool:

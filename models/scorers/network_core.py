@@ -6,12 +6,14 @@ all rows through one layer after the other.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
+from scipy.linalg.blas import dnrm2
 
 from models.scorers.links import LINKS, ROW_LINKS, expit, quiet
 from models.scorers.part import Unsure
@@ -58,21 +60,17 @@ class Network:
             raise Unsure("an answer is too large")
         return LINKS[self.link](scores).T
 
-    @quiet
     def answer_one(self, row: np.ndarray) -> np.ndarray:
         """The same for one row."""
-        size = float(row.dot(row))
-        if size - size != 0:
+        if not dnrm2(row) < self._limit:
             raise Unsure("a number is missing, infinite or too large")
         for weigh, intercepts, activate, zeros in self._hidden:
             row = weigh(row)
             row += intercepts
             activate(row, zeros)
-        scores = (self.weights[-1].dot(row) + self.intercepts[-1]).tolist()
-        total = sum(scores)
-        if total - total != 0:
-            raise Unsure("an answer is too large")
-        return np.array(ROW_LINKS[self.link](scores))
+        scores = self.weights[-1].dot(row)
+        scores += self.intercepts[-1]
+        return np.array(ROW_LINKS[self.link](scores.tolist()))
 
     def _scores(self, values: np.ndarray) -> np.ndarray:
         activate = _ACTIVATIONS[self.activation]
@@ -83,6 +81,13 @@ class Network:
         scores: np.ndarray = self.weights[-1] @ values.T
         scores += self.intercepts[-1][:, None]
         return scores
+
+    @cached_property
+    def _limit(self) -> float:
+        """Rows that are shorter stay finite through all layers."""
+        layers = zip(self.weights, self.intercepts, strict=True)
+        gains = [1.0 + float(np.abs(w).sum(axis=1).max() + np.abs(b).max()) for w, b in layers]
+        return 1e300 / math.prod(gains)
 
     @cached_property
     def _hidden(self) -> list[_Layer]:
