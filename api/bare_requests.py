@@ -9,7 +9,14 @@ from api import uploads
 from jobs.errors import Problem
 
 TAKE_BODIES = frozenset(
-    {"jobs.submit", "predict.predict", "mlflow.invocations", "v2.infer", "v2.version_infer"}
+    {
+        "jobs.submit",
+        "feedback.feedback",
+        "predict.predict",
+        "mlflow.invocations",
+        "v2.infer",
+        "v2.version_infer",
+    }
 )
 # Clients that send JSON by habit send this where there is nothing to say.
 EMPTY = (b"", b"{}")

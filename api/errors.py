@@ -55,6 +55,7 @@ STATUSES = {
     "not_finished": 409,
     "idempotency_key_in_use": 409,
     "nothing_to_retry": 409,
+    "busy": 409,
     "job_failed": 409,
     "job_cancelled": 409,
     "result_expired": 410,
@@ -73,6 +74,7 @@ CHALLENGES = ('Bearer realm="Rowmill"', 'Basic realm="Rowmill", charset="UTF-8"'
 RETRY_AFTER_SECONDS = {
     "not_finished": 1,
     "idempotency_key_in_use": 5,
+    "busy": 5,
     "disk_low": 60,
     "queue_full": 10,
     "database_down": 5,

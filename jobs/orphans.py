@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import structlog
 from sqlalchemy import select
 
-from base.database.tables import chunks, jobs
+from base.database.tables import chunks, job_labels, jobs
 from base.files import ORPHAN_AGE_SECONDS
 from jobs.lifecycle.ending import input_folder, job_folder
 from jobs.states import FINAL, JobStatus
@@ -55,10 +55,17 @@ def _strange_files(stores: Stores) -> Iterator[Path]:
     for job in ended:
         named = _named(stores, job.id, joined=job.status == JobStatus.SUCCEEDED)
         if job.result:
-            named.add(job.result["file"])
+            named |= {job.result["file"], *_labels(stores, job.id)}
         for path in stores.files.path(job_folder(job.id)).rglob("*.*"):
             if str(path.relative_to(stores.files.root)) not in named:
                 yield path
+
+
+def _labels(stores: Stores, job_id: str) -> Sequence[str]:
+    """The file of what is known of a job's rows, if something is."""
+    with stores.database.reading() as connection:
+        query = select(job_labels.c.file).where(job_labels.c.job_id == job_id)
+        return connection.execute(query).scalars().all()
 
 
 def _named(stores: Stores, job_id: str, *, joined: bool) -> set[str]:

@@ -104,7 +104,7 @@ def lineage(job: Job, source: Input, versions: Mapping[str, str]) -> dict[str, s
 
 def preview(path: Path, rows: int) -> list[dict[str, Any]]:
     """The first ``rows`` rows as plain data."""
-    with _opened(path) as parquet:
+    with opened(path) as parquet:
         batch = next(parquet.iter_batches(batch_size=max(1, rows)), None)
     return [] if batch is None else plain_rows(batch.slice(0, rows))
 
@@ -129,14 +129,14 @@ def _plain(value: Any) -> Any:
 
 def tables(path: Path) -> Iterator[pa.Table]:
     """The result in tables of a bounded size; the first one has no rows, and the schema of all."""
-    with _opened(path) as parquet:
+    with opened(path) as parquet:
         yield parquet.schema_arrow.empty_table()
         for batch in parquet.iter_batches(batch_size=BATCH_ROWS):
             yield pa.Table.from_batches([batch])
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[pq.ParquetFile]:
+def opened(path: Path) -> Iterator[pq.ParquetFile]:
     """The result, each page of it checked as it is read. Raises ``Problem`` (``result_damaged``)."""
     try:
         with pq.ParquetFile(path, page_checksum_verification=True) as parquet:

@@ -230,9 +230,10 @@ predictions = Table(
     Column("model_version", Integer, nullable=False),
     Column("made_at", Float(53), nullable=False),
     Column("hour", Integer, nullable=False),  # since the epoch: what is counted together
+    Column("kind", String(16), nullable=False),  # of the prediction and its label: jobs.feedback.labels.Kind
     Column("prediction", Text),
     Column("actual", Text),
-    Column("error", Float(53)),  # of a number: actual less prediction; of a label: 0 if right, else 1
+    Column("error", Float(53)),  # of a quantity: actual less prediction; of a label: 0 if right, else 1
     Column("labelled_at", Float(53)),
     Index(None, "owner", "key"),
     Index(None, "hour", "model_name"),
@@ -247,6 +248,27 @@ lost_predictions = Table(
     Column("model_version", Integer, primary_key=True, autoincrement=False),
     Column("hour", Integer, primary_key=True, autoincrement=False),
     Column("count", BigInteger, nullable=False),
+)
+
+# What is known of a job's rows, which lie in `file`: one label for each row of the result, or null.
+job_labels = Table(
+    "job_labels",
+    metadata,
+    Column("job_id", String(36), ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True),
+    Column("owner", String(128), nullable=False),
+    Column("model_name", String(128), nullable=False),
+    Column("model_version", Integer, nullable=False),
+    Column("hour", Integer, nullable=False),  # of the job's end, since the epoch
+    Column("kind", String(16), nullable=False),
+    Column("rows", BigInteger, nullable=False),  # with a prediction
+    Column("labelled", BigInteger, nullable=False),  # of them, those with a label
+    Column("wrong", BigInteger, nullable=False),
+    Column("absolute_error", Float(53), nullable=False),  # sums over the labelled rows, 0 unless quantities
+    Column("squared_error", Float(53), nullable=False),
+    Column("file", String(255), nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("labelled_at", Float(53), nullable=False),
+    Index(None, "model_name", "hour"),
 )
 
 # In place of an owner, where all of them are meant. No owner is called so.

@@ -23,6 +23,7 @@ from uuid6 import uuid7
 
 from base.database import Database
 from base.database.tables import lost_predictions, predictions
+from jobs.feedback.labels import Kind, kind_of
 from models.manifest import Label, Manifest, label_text
 
 # About 10 MB of notes: some seconds of all that a process can answer, or minutes of a usual day.
@@ -47,6 +48,7 @@ class Note(NamedTuple):
     model_name: str
     model_version: int
     made_at: float
+    kind: Kind
     prediction: str | None
 
     @property
@@ -78,7 +80,8 @@ class PredictionLog:
     def add(self, owner: str, key: str | None, manifest: Manifest, prediction: Label | None) -> str | None:
         """Note a prediction and return its id; None if there is no room. Waits for nothing."""
         text = None if prediction is None else label_text(prediction)
-        note = Note(str(uuid7()), owner, key, manifest.name, manifest.version, self._clock(), text)
+        kind = kind_of(manifest)
+        note = Note(str(uuid7()), owner, key, manifest.name, manifest.version, self._clock(), kind, text)
         with self._changing:
             if len(self._waiting) >= MAX_WAITING:
                 self._lost[note.lost_as] += 1

@@ -16,8 +16,8 @@ MAX_WAITED_BODY_BYTES = 64 << 10
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
 # A body without a length, one that is not sent before it is asked for, and an answer that may be waited for.
 _LONG_HEADERS = re.compile(rb"\r\n(?:transfer-encoding|expect|prefer):", re.IGNORECASE)
-# Files, whoever reads them how fast, and waiting for a job.
-_LONG_ADDRESS = re.compile(rb"[A-Z]+ [^ ]*/jobs/[^ /?]+(?:/result|/errors|[^ ]*[?&]wait=)")
+# Files, whoever reads them how fast, waiting for a job, and joining labels to a file.
+_LONG_ADDRESS = re.compile(rb"[A-Z]+ [^ ]*(?:/jobs/[^ /?]+(?:/result|/errors|[^ ]*[?&]wait=)|/feedback[ ?])")
 # gunicorn refuses such a line end at once; a head with it would be waited for in vain.
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 

@@ -1,0 +1,277 @@
+"""True labels joined to jobs and to single predictions, and what they tell of a version."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from base.access import keys
+from base.access.callers import Role
+from jobs.feedback import joining, pieces
+from jobs.feedback.log import PredictionLog
+from tests.conftest import Clock
+from tests.contract.conftest import Served
+
+ROWS = 100
+
+
+@pytest.fixture
+def noting(served: Served, clock: Clock) -> Served:
+    """An app that logs predictions."""
+    log = PredictionLog(served.workshop.database, clock)
+    served.client.application.extensions["prediction_log"] = log
+    return served
+
+
+@pytest.fixture
+def scored(served: Served) -> dict[str, Any]:
+    """A job that succeeded and kept ``id``."""
+    return served.work(served.submit(ROWS, keep="id"))
+
+
+def result_of(served: Served, job: dict[str, Any]) -> pd.DataFrame:
+    return pd.read_parquet(io.BytesIO(served.result(job)))
+
+
+def labels_of(served: Served, job: dict[str, Any], wrong: int) -> pd.DataFrame:
+    """True labels by ``id``, of which the first so many differ from the prediction."""
+    result = result_of(served, job)
+    labels = result["prediction"].to_numpy().copy()
+    labels[:wrong] = (labels[:wrong] + 1) % 3
+    return pd.DataFrame({"id": result["id"], "cultivar": labels})
+
+
+def send(served: Served, body: Any, headers: dict[str, str] | None = None, **options: Any) -> Any:
+    data = body.to_csv(index=False).encode() if isinstance(body, pd.DataFrame) else body
+    answer = served.client.post("/feedback", query_string=options, data=data, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json
+
+
+def accuracy(served: Served, headers: dict[str, str] | None = None, **options: Any) -> Any:
+    answer = served.client.get("/models/wine/accuracy", query_string=options, headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.json["versions"]
+
+
+def refused(served: Served, data: Any, **options: Any) -> tuple[int, str]:
+    answer = served.client.post("/feedback", query_string=options, data=data)
+    return answer.status_code, answer.json["code"]
+
+
+def predict(served: Served, row: int, key: str | None = None, **more: Any) -> dict[str, Any]:
+    body = {"features": served.rows.iloc[row].to_dict(), **({"key": key} if key else {})}
+    answer = served.client.post("/predict?model=wine", json=body, **more)
+    found: dict[str, Any] = answer.json
+    return found
+
+
+def as_file(labels: pd.DataFrame, form: str) -> bytes:
+    file = io.BytesIO()
+    if form == "parquet":
+        labels.to_parquet(file)
+    elif form == "jsonl":
+        labels.to_json(file, orient="records", lines=True)
+    else:
+        labels.to_csv(file, index=False, compression="gzip" if form == "csv.gz" else None)
+    return file.getvalue()
+
+
+def test_a_file_of_labels_is_joined_to_a_job_by_key(served: Served, scored: Any) -> None:
+    for wrong, form in enumerate(["csv", "csv.gz", "parquet", "jsonl"]):
+        labels = labels_of(served, scored, wrong).sample(frac=1, random_state=3)
+        told = send(served, as_file(labels, form), job=scored["id"], key="id", label="cultivar")
+        assert told["labels"] == {"sent": 100, "joined": 100, "unknown": 0, "unusable": 0, "unseen": 0}
+        assert told["job"]["accuracy"] == pytest.approx(1 - wrong / 100)
+        assert told["job"]["coverage"] == 1
+        [version] = accuracy(served)
+        assert (version["predictions"], version["labelled"]) == (100, 100)
+        assert version["accuracy"] == pytest.approx(1 - wrong / 100)
+
+
+def test_labels_come_in_parts_and_again(served: Served, scored: Any) -> None:
+    labels = labels_of(served, scored, wrong=7)
+    options = {"job": scored["id"], "key": "id", "label": "cultivar"}
+    first = send(served, labels[:40], **options)["job"]
+    assert (first["labelled"], first["coverage"]) == (40, 0.4)
+    assert first["accuracy"] == pytest.approx(33 / 40)
+    second = send(served, labels[30:], **options)["job"]
+    assert (second["labelled"], second["accuracy"]) == (100, pytest.approx(0.93))
+    assert send(served, labels, **options)["job"] == second
+    right = labels_of(served, scored, wrong=0)[:7]
+    assert send(served, right, **options)["job"]["accuracy"] == 1
+    folder = served.workshop.files.path(f"jobs/{scored['id']}")
+    assert len(list(folder.glob("labels-*"))) == 1
+
+
+def test_many_blocks_and_pieces_give_what_one_does(
+    served: Served, scored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(joining, "BLOCK_ROWS", 1)  # the blocks of one table of the file
+    monkeypatch.setattr(joining, "PIECE_ROWS", 7)
+    monkeypatch.setattr(pieces, "PIECE_ROWS", 7)
+    labels = labels_of(served, scored, wrong=7)
+    for part in (labels[60:], labels[:60], labels[20:50]):
+        told = send(served, part, job=scored["id"], key="id", label="cultivar")
+    assert told["job"]["accuracy"] == pytest.approx(0.93)
+    by_row = labels.assign(row=range(ROWS)).sample(frac=1, random_state=1)
+    told = send(served, by_row, job=scored["id"], row="row", label="cultivar")
+    assert told["labels"]["joined"] == 100
+    assert told["job"]["accuracy"] == pytest.approx(0.93)
+
+
+def test_rows_by_number_or_in_order(served: Served, scored: Any) -> None:
+    labels = labels_of(served, scored, wrong=5)["cultivar"]
+    some = [{"row": row, "label": int(labels[row % ROWS])} for row in (0, 4, 50, 200)]
+    told = send(served, json.dumps({"job": scored["id"], "labels": some}))
+    assert (told["labels"]["joined"], told["unknown_keys"]) == (3, ["200"])
+    assert told["job"]["accuracy"] == pytest.approx(1 / 3)
+    told = send(served, labels.to_frame(), job=scored["id"], label="cultivar")
+    assert told["job"]["accuracy"] == 0.95
+    few = labels[:99].to_frame().to_csv(index=False)
+    assert refused(served, few, job=scored["id"], label="cultivar") == (422, "row_count")
+
+
+def test_what_met_nothing_is_told(served: Served, scored: Any) -> None:
+    sent = [
+        {"key": "3", "label": 1},
+        {"key": "nobody", "label": 1},
+        {"key": "4", "label": "red"},
+        {"key": "5", "label": None},
+        {"key": "6", "label": 17},
+    ]
+    told = send(served, json.dumps({"job": scored["id"], "key": "id", "labels": sent}))
+    assert told["labels"] == {"sent": 5, "joined": 2, "unknown": 1, "unusable": 2, "unseen": 1}
+    assert (told["unknown_keys"], told["unusable_labels"], told["unseen_labels"]) == (
+        ["nobody"],
+        ["red"],
+        ["17"],
+    )
+    assert told["job"]["labelled"] == 2
+
+
+def test_what_can_only_be_a_mistake_is_refused(served: Served, scored: Any) -> None:
+    job = scored["id"]
+    words = pd.DataFrame({"id": range(3), "label": ["red", "white", "rosé"]}).to_csv(index=False).encode()
+    strange = pd.DataFrame({"id": range(3), "label": 9}).to_csv(index=False)
+    assert refused(served, words, job=job, key="id") == (422, "no_label_fits")
+    assert refused(served, strange, job=job, key="id") == (422, "no_label_fits")
+    assert refused(served, strange, job=job, key="label") == (422, "bad_option")
+    assert refused(served, b"hue,label\n1,2\n", job=job, key="hue") == (422, "unknown_column")
+    assert refused(served, strange, job=job, key="id", label="cultivar") == (422, "missing_column")
+    assert refused(served, strange, job=job, key="id", row="id") == (422, "bad_option")
+    assert refused(served, strange, job="nobody", key="id") == (404, "job_not_found")
+    assert refused(served, strange, jobs=job) == (422, "unknown_option")
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as members:
+        members.writestr("labels.csv", strange)
+    assert refused(served, archive.getvalue(), job=job) == (422, "wrong_input_kind")
+    waiting = served.submit(10)
+    assert refused(served, strange, job=waiting["id"], row="id") == (409, "not_finished")
+    assert accuracy(served) == []
+
+
+def test_labels_go_with_their_job(served: Served, scored: Any, clock: Clock) -> None:
+    send(served, labels_of(served, scored, wrong=5), job=scored["id"], key="id", label="cultivar")
+    assert accuracy(served) != []
+    assert served.client.delete(f"/jobs/{scored['id']}").status_code == 204
+    assert accuracy(served) == []
+
+
+def test_labels_meet_single_predictions_by_id_and_by_key(noting: Served) -> None:
+    answers = [predict(noting, row, f"bottle-{row}") for row in range(0, 170, 17)]
+    pairs = [(answer["prediction_id"], answer["prediction"]) for answer in answers]
+    by_id = [{"prediction_id": name, "label": label} for name, label in pairs[:5]]
+    by_key = [{"key": f"bottle-{17 * row}", "label": (pairs[row][1] + 1) % 3} for row in range(5, 9)]
+    body = json.dumps({"labels": [*by_id, *by_key, {"key": "bottle-1000", "label": 1}]})
+    for _ in range(2):
+        told = send(noting, body)
+        assert told["labels"] == {"sent": 10, "joined": 9, "unknown": 1, "unusable": 0, "unseen": 0}
+        [version] = accuracy(noting)
+        assert (version["version"], version["predictions"], version["labelled"]) == (1, 10, 9)
+        assert version["accuracy"] == pytest.approx(5 / 9)
+        assert version["coverage"] == 0.9
+
+
+def test_a_file_of_labels_meets_single_predictions(noting: Served) -> None:
+    answers = [predict(noting, row, f"k{row}") for row in range(4)]
+    by_key = pd.DataFrame(
+        {"key": [f"k{row}" for row in range(4)], "label": [a["prediction"] for a in answers]}
+    )
+    assert send(noting, by_key)["labels"]["joined"] == 4
+    by_id = pd.DataFrame({"made": [a["prediction_id"] for a in answers], "label": [9, 9, 9, ""]})
+    told = send(noting, by_id, prediction_id="made")
+    assert (told["labels"]["joined"], told["labels"]["unusable"]) == (3, 1)
+    [version] = accuracy(noting)
+    assert version["accuracy"] == 0.25
+
+
+def test_a_key_means_the_predictions_of_one_model(noting: Served) -> None:
+    predict(noting, 1, "same")
+    sent = {"model": "wine", "labels": [{"key": "same", "label": 1}]}
+    assert send(noting, json.dumps(sent))["labels"]["joined"] == 1
+    other = noting.client.post("/feedback", json={**sent, "model": "nobody"})
+    assert (other.status_code, other.json["code"]) == (404, "unknown_model")
+
+
+def test_accuracy_over_time(noting: Served, clock: Clock) -> None:
+    for day, right in enumerate((4, 3, 1)):
+        for row in range(4):
+            key = f"{day}-{row}"
+            label = predict(noting, row, key)["prediction"] + (0 if row < right else 1)
+            send(noting, json.dumps({"labels": [{"key": key, "label": label % 3}]}))
+        clock.advance(24 * 3600)
+    [version] = accuracy(noting, window="30d")
+    assert version["accuracy"] == pytest.approx(8 / 12)
+    assert [step["accuracy"] for step in version["over_time"]] == [1.0, 0.75, 0.25]
+    assert all(step["to"][:10] > step["from"][:10] for step in version["over_time"])
+    [recent] = accuracy(noting, window="36h", version="1")
+    assert recent["accuracy"] == 0.25
+    assert noting.client.get("/models/wine/accuracy?version=7").json["code"] == "unknown_version"
+    assert noting.client.get("/models/vine/accuracy").json["code"] == "unknown_model"
+    assert noting.client.get("/models/wine/accuracy?window=soon").json["code"] == "bad_option"
+    assert noting.client.get("/models/wine/accuracy?days=3").json["code"] == "unknown_option"
+
+
+def test_owners_do_not_meet(asking: None, noting: Served) -> None:
+    alice, bob, admin = (
+        {"X-API-Key": keys.add(noting.workshop.database, owner, role)[1]}
+        for owner, role in (("alice", Role.SUBMIT), ("bob", Role.SUBMIT), ("root", Role.ADMIN))
+    )
+    answers = {name: predict(noting, 3, "same", headers=who) for name, who in (("a", alice), ("b", bob))}
+    by_key = json.dumps({"labels": [{"key": "same", "label": 2}]})
+    by_id = json.dumps({"labels": [{"prediction_id": answers["a"]["prediction_id"], "label": 2}]})
+    assert send(noting, by_id, bob)["labels"]["unknown"] == 1
+    assert send(noting, by_key, bob)["labels"]["joined"] == 1
+    assert [version["labelled"] for version in accuracy(noting, alice)] == [0]
+    assert [version["labelled"] for version in accuracy(noting, bob)] == [1]
+    assert [version["predictions"] for version in accuracy(noting, admin)] == [2]
+    assert send(noting, by_id, admin)["labels"]["joined"] == 1
+    assert [version["labelled"] for version in accuracy(noting, alice)] == [1]
+    reader = {"X-API-Key": keys.add(noting.workshop.database, "alice", Role.READ)[1]}
+    assert noting.client.post("/feedback", data=by_key, headers=reader).status_code == 403
+    assert accuracy(noting, reader) == accuracy(noting, alice)
+
+
+def test_somebody_elses_labels_are_not_lost(
+    served: Served, scored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    labels = labels_of(served, scored, wrong=0)
+    options = {"job": scored["id"], "key": "id", "label": "cultivar"}
+    measure, sent = joining.measure, list[int]()
+
+    def slowly(*arguments: Any) -> Any:
+        if not sent:  # while the first are being joined, others come and are faster
+            sent.append(1)
+            send_json = [{"row": row, "label": 0} for row in range(90, 100)]
+            send(served, json.dumps({"job": scored["id"], "labels": send_json}))
+        return measure(*arguments)
+
+    monkeypatch.setattr("jobs.feedback.of_jobs.measure", slowly)
+    told = send(served, labels[:50], **options)
+    assert told["job"]["labelled"] == 60
