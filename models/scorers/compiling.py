@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from models.manifest import Signature
+from models.scorers import boosting, forests
 from models.scorers.columns import Columns
 from models.scorers.encoding import Lookup, OneHot, Ordinal
 from models.scorers.linear_core import Linear
@@ -20,15 +21,18 @@ from models.scorers.part import Core, NotCompiled, Part
 from models.scorers.pipelines import compile_pipeline
 from models.scorers.scorer import Scorer
 from models.scorers.steps import Branch, Branches, Impute, Scale, Take
+from models.scorers.trees import Trees
 
 # By the exact class of the last step: a subclass may compute anything.
 _COMPILERS: Mapping[type, Callable[[Any], Core]] = {
     **dict.fromkeys(LINEAR, compile_linear),
     **dict.fromkeys(NETWORKS, compile_network),
+    **forests.COMPILERS,
+    **boosting.COMPILERS,
 }
 # Every class that a stored scorer may consist of.
 _STEPS: tuple[type[Part], ...] = (Branch, Branches, Impute, Lookup, OneHot, Ordinal, Scale, Take)
-_PARTS: tuple[type[Part], ...] = (Scorer, Matrix, Columns, *_STEPS, Linear, Network)
+_PARTS: tuple[type[Part], ...] = (Scorer, Matrix, Columns, *_STEPS, Linear, Network, Trees)
 
 KINDS: Mapping[str, type[Part]] = {part.kind: part for part in _PARTS}
 

@@ -1,0 +1,248 @@
+"""Machine code for walking down trees: tiles of rows, or one row, over arrays of nodes.
+
+numba compiles it for the processor that runs it. Without numba this file is an ImportError; who imports it
+says so. What the arrays mean, and why no index can leave them, stands in ``trees``.
+
+Why it is fast: a node has 8 bytes (16 where thresholds have 64 bits), its children lie side by side, so that
+a step is one comparison and one addition, and several walks take turns, which hides the memory's latency.
+A tile holds every feature twice, first with -infinity for NaN, then as it is: a node where NaN goes left
+reads the first, one where it goes right the second (``not NaN <= threshold``), and NaN costs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+LANES = 8  # walks that take turns
+NAN_RIGHT = 1  # the lowest bit of a node's word; the feature stands above it
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    """Kept beside the code or in the user's cache; made anew in each process where neither can be written."""
+    try:
+        return njit(cache=True, nogil=True)(function)
+    except RuntimeError:
+        return njit(nogil=True)(function)
+
+
+@_compiled
+def fill(matrix: Any, first: int, count: int, tile: Any, takes_nan: bool, takes_infinite: bool) -> bool:
+    """Copy ``count`` rows in the tile's type; False if there is a value that the estimator refuses."""
+    for feature in range(matrix.shape[1]):
+        for row in range(count):
+            tile[row, 2 * feature + 1] = matrix[first + row, feature]
+            value = tile[row, 2 * feature + 1]
+            tile[row, 2 * feature] = value
+            if not np.isfinite(value):
+                if not (takes_nan if np.isnan(value) else takes_infinite):
+                    return False
+                if np.isnan(value):
+                    tile[row, 2 * feature] = -np.inf
+    return True
+
+
+@_compiled
+def numeric_step(tree: Any, tile: Any, row: int, at: Any, bits: Any) -> Any:
+    """From one node to its child; a leaf leads to itself."""
+    node = tree[at]
+    word = np.uint64(node.word)
+    value = tile[row, word & ((np.uint64(1) << (bits - np.uint64(1))) - np.uint64(1))]
+    return (word >> bits) + np.uint64(not value <= node.threshold)
+
+
+@_compiled
+def step(tree: Any, tile: Any, row: int, at: Any, bits: Any, left_sets: Any, known_sets: Any) -> Any:
+    """The same where a node may also ask for a set of categories; its threshold is then the set's number."""
+    node = tree[at]
+    word = np.uint64(node.word)
+    categorical_bit = np.uint64(1) << (bits - np.uint64(1))
+    column = word & (categorical_bit - np.uint64(1))
+    if not word & categorical_bit:
+        return (word >> bits) + np.uint64(not tile[row, column] <= node.threshold)
+    goes_right = word & np.uint64(NAN_RIGHT)  # also if the category is not known
+    value = tile[row, column | np.uint64(1)]
+    if value >= 0:
+        category = np.uint64(value) & np.uint64(255)
+        place, bit = category >> np.uint64(5), np.uint32(1) << np.uint32(category & np.uint64(31))
+        if left_sets[np.uint64(node.threshold), place] & bit:
+            goes_right = np.uint64(0)
+        elif known_sets[column >> np.uint64(1), place] & bit:
+            goes_right = np.uint64(1)
+    return (word >> bits) + goes_right
+
+
+@_compiled
+def add_leaves(
+    tile: Any,
+    count: int,
+    nodes: Any,
+    leaf_rows: Any,
+    roots: Any,
+    depths: Any,
+    bits: Any,
+    values: Any,
+    out: Any,
+) -> None:
+    """Add to each row of ``out`` what the trees answer, in their order.
+
+    ``values`` has a column for each output, or one; then tree ``t`` adds to output ``t % outputs``.
+    """
+    at = np.empty(LANES, np.uint64)
+    width = values.shape[1]
+    for tree in range(len(depths)):
+        first, end = roots[tree], roots[tree + 1]
+        inside, rows_of_leaves = nodes[first:end], leaf_rows[first:end]
+        column = tree % out.shape[1] if width == 1 else 0
+        for row in range(0, count, LANES):
+            at[:] = 0
+            for _ in range(depths[tree]):
+                for lane in range(LANES):
+                    at[lane] = numeric_step(inside, tile, row + lane, at[lane], bits)
+            for lane in range(min(LANES, count - row)):
+                leaf = rows_of_leaves[at[lane]]
+                for output in range(width):
+                    out[row + lane, column + output] += values[leaf, output]
+
+
+@_compiled
+def add_leaves_of_sets(
+    tile: Any,
+    count: int,
+    nodes: Any,
+    leaf_rows: Any,
+    roots: Any,
+    depths: Any,
+    bits: Any,
+    values: Any,
+    out: Any,
+    left_sets: Any,
+    known_sets: Any,
+) -> None:
+    """``add_leaves`` for trees that ask for categories."""
+    at = np.empty(LANES, np.uint64)
+    for tree in range(len(depths)):
+        first, end = roots[tree], roots[tree + 1]
+        inside, rows_of_leaves = nodes[first:end], leaf_rows[first:end]
+        for row in range(0, count, LANES):
+            at[:] = 0
+            for _ in range(depths[tree]):
+                for lane in range(LANES):
+                    at[lane] = step(inside, tile, row + lane, at[lane], bits, left_sets, known_sets)
+            for lane in range(min(LANES, count - row)):
+                out[row + lane, tree % out.shape[1]] += values[rows_of_leaves[at[lane]], 0]
+
+
+@_compiled
+def add_one(
+    row: Any,
+    takes_nan: bool,
+    takes_infinite: bool,
+    nodes: Any,
+    leaf_rows: Any,
+    roots: Any,
+    depths: Any,
+    bits: Any,
+    values: Any,
+    out: Any,
+) -> bool:
+    """``fill`` and ``add_leaves`` for one row: here trees take turns, not rows."""
+    tile = np.empty((1, 2 * len(row)), nodes["threshold"].dtype)
+    if not fill(row.reshape((1, len(row))), 0, 1, tile, takes_nan, takes_infinite):
+        return False
+    at = np.empty(LANES, np.uint64)
+    width, trees = values.shape[1], len(depths)
+    for start in range(0, trees, LANES):
+        lanes = min(LANES, trees - start)
+        at[:] = 0
+        for _ in range(depths[start : start + lanes].max()):
+            for lane in range(lanes):
+                first, end = roots[start + lane], roots[start + lane + 1]
+                at[lane] = numeric_step(nodes[first:end], tile, 0, at[lane], bits)
+        for lane in range(lanes):
+            tree = start + lane
+            leaf = leaf_rows[roots[tree] + at[lane]]
+            column = tree % len(out) if width == 1 else 0
+            for output in range(width):
+                out[column + output] += values[leaf, output]
+    return True
+
+
+@_compiled
+def add_one_of_sets(
+    row: Any,
+    takes_nan: bool,
+    takes_infinite: bool,
+    nodes: Any,
+    leaf_rows: Any,
+    roots: Any,
+    depths: Any,
+    bits: Any,
+    values: Any,
+    out: Any,
+    left_sets: Any,
+    known_sets: Any,
+) -> bool:
+    """``add_one`` for trees that ask for categories."""
+    tile = np.empty((1, 2 * len(row)), nodes["threshold"].dtype)
+    if not fill(row.reshape((1, len(row))), 0, 1, tile, takes_nan, takes_infinite):
+        return False
+    add_leaves_of_sets(
+        tile,
+        1,
+        nodes,
+        leaf_rows,
+        roots,
+        depths,
+        bits,
+        values,
+        out.reshape((1, len(out))),
+        left_sets,
+        known_sets,
+    )
+    return True
+
+
+@_compiled
+def lay_out(left: Any, right: Any) -> tuple[Any, Any]:
+    """The order in which a tree's nodes are stored, children side by side below their parent; and its depth.
+
+    ``left`` and ``right`` are the children's numbers, negative in leaves; node 0 is the root.
+    """
+    order = np.zeros(len(left), np.int64)
+    level = np.zeros(len(left), np.int64)
+    end = 1
+    for place in range(len(left)):
+        node = order[place]
+        if left[node] >= 0:
+            order[end], order[end + 1] = left[node], right[node]
+            level[end] = level[end + 1] = level[place] + 1
+            end += 2
+    return order, level[-1]
+
+
+@_compiled
+def is_sound(
+    nodes: Any, leaf_rows: Any, roots: Any, bits: Any, features: int, values: int, sets: int
+) -> bool:
+    """Whether every walk stays inside the arrays, whatever the rows hold."""
+    categorical_bit = np.uint64(1) << (bits - np.uint64(1))
+    for tree in range(len(roots) - 1):
+        size = roots[tree + 1] - roots[tree]
+        for place in range(size):
+            node = nodes[roots[tree] + place]
+            word = np.uint64(node.word)
+            child, column = np.int64(word >> bits), np.int64(word & (categorical_bit - np.uint64(1)))
+            if column >= 2 * features or not 0 <= leaf_rows[roots[tree] + place] < values:
+                return False
+            if child != place and not place < child < size - 1:
+                return False
+            if word & categorical_bit:
+                if child == place or not 0 <= node.threshold < sets:
+                    return False
+            elif child == place and not (column == 0 and node.threshold == np.inf):
+                return False  # a leaf that leads out of itself
+    return True
