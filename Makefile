@@ -55,9 +55,9 @@ bench: $(INSTALLED) ## measure against the baselines; takes long, wants an idle 
 	@$(BIN)/python -m benchmarks
 
 lock: $(INSTALLED) ## resolve the dependencies anew, for all platforms, with hashes
-	$(COMPILE) --extra build --extra jwt --extra dev --extra system -o requirements.lock
-	$(COMPILE) --extra build --extra jwt --constraint requirements.lock -o requirements-server.lock
-	$(COMPILE) --extra build --extra dev --extra clients -o requirements-clients.lock
+	$(COMPILE) --extra build --extra jwt --extra skops --extra dev --extra system -o requirements.lock
+	$(COMPILE) --extra build --extra jwt --extra skops --constraint requirements.lock -o requirements-server.lock
+	$(COMPILE) --extra build --extra skops --extra dev --extra mlflow --extra clients -o requirements-clients.lock
 
 $(INSTALLED): requirements.lock pyproject.toml
 $(CLIENTS)/.installed: requirements-clients.lock pyproject.toml

@@ -94,7 +94,7 @@ def _described(manifest: Manifest) -> dict[str, Any]:
     recorded = manifest.model_dump(mode="json")
     kept = ("name", "version", "sha256", "created_at", "task", "estimator", "signature", "targets")
     more = ("parameters", "libraries", "example", "row_cost_seconds", "memory_bytes")
-    told = ("labels", "meta", "revision")
+    told = ("labels", "mlflow", "meta", "revision")
     outputs = [{"name": field.name, "type": str(field.type)} for field in output_schema(manifest)]
     return {
         **{name: recorded[name] for name in kept},

@@ -6,13 +6,10 @@ the copy that is kept, so what was checked is what will be loaded.
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
-import sys
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +17,7 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from base.files import DigestWriter, sha256_of
+from base.files import sha256_of
 from base.memory import private_bytes
 from models import describing, probing, texts
 from models.acceptance import with_acceptance
@@ -37,20 +34,23 @@ from models.estimators import (
 from models.image_probing import decoding_cost, image_signature, trial_rows
 from models.inputs import estimator_input
 from models.loading import LoadedModel, load, read_estimator
-from models.manifest import Code, ImageSpec, Kind, Manifest, Signature, StoredFile, Target
+from models.manifest import ImageSpec, Kind, Manifest, MlflowOrigin, Signature, Target
+from models.mlflow import folder as mlflow_folder
 from models.outputs import answers, checked_probabilities
-from models.pickles import DISTRIBUTIONS, check, inspect
 from models.policies import Policies, with_policies
 from models.samples import Sample, read_sample
-from models.user_code import Bundle, store
+from models.taking_in import Files, checked_packages, libraries, take_in
+from models.user_code import Bundle
 from models.warming import warm_up
-
-BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
 class NewVersion:
-    """What is asked for. ``targets`` are the sample columns that are no input, and the names of outputs."""
+    """What is asked for. ``targets`` are the sample columns that are no input, and the names of outputs.
+
+    ``file`` may be the folder of a model that was logged with MLflow; its own example then stands for a
+    sample that is not given, and its declared types for those of the sample.
+    """
 
     name: str
     file: Path
@@ -66,6 +66,9 @@ class NewVersion:
     data: Path | None = None
     revision: str | None = None
     policies: Policies = field(default_factory=Policies)
+    trust: Sequence[str] = ()  # types in a file of skops that are confirmed
+    mlflow: MlflowOrigin | None = None  # what is known of the logged model beside its folder
+    example: Sample | None = None
 
 
 def prepare(new: NewVersion, folder: Path) -> Manifest:
@@ -73,12 +76,10 @@ def prepare(new: NewVersion, folder: Path) -> Manifest:
 
     Raises ArtefactRefused or SignatureRefused, each with the one thing to do.
     """
-    files = _Files(
-        artefact=_keep(new.file, folder, "model"),
-        preprocessor=_keep(new.preprocessor, folder, "preprocessor") if new.preprocessor else None,
-        code=store(new.code, folder) if new.code else None,
-    )
-    packages = _checked_packages(files, folder)
+    if new.file.is_dir():
+        new = _logged(new)
+    files = take_in(folder, new.file, new.preprocessor, new.code, new.trust)
+    packages = checked_packages(files, folder)
     bundle = Bundle(folder, files.code) if files.code else None
     # probes provoke every warning there is; what matters of them is recorded in the manifest
     with warnings.catch_warnings(action="ignore"), threadpool_limits(1), _mounted(bundle):
@@ -93,33 +94,22 @@ def prepare(new: NewVersion, folder: Path) -> Manifest:
         return _with_memory(manifest, folder)
 
 
+def _logged(new: NewVersion) -> NewVersion:
+    """The same with what the folder of a logged model tells."""
+    model = mlflow_folder.read(new.file, has_code=new.code is not None)
+    origin = model.origin
+    if new.mlflow is not None:
+        known = {name: value for name, value in new.mlflow if value}
+        origin = origin.model_copy(update=known)
+    return replace(new, file=model.file, example=model.example, mlflow=origin)
+
+
 def _mounted(bundle: Bundle | None) -> AbstractContextManager[None]:
     return bundle.mounted() if bundle else nullcontext()
 
 
-@dataclass(frozen=True)
-class _Files:
-    artefact: StoredFile
-    preprocessor: StoredFile | None
-    code: Code | None
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        return self.code.modules if self.code else ()
-
-
-def _checked_packages(files: _Files, folder: Path) -> set[str]:
-    """The libraries that the pickles refer to, all of them installed."""
-    packages: set[str] = set()
-    for stored in filter(None, (files.artefact, files.preprocessor)):
-        contents = inspect(folder / stored.file, stored.source)
-        check(contents, stored.source, files.modules)
-        packages |= contents.packages
-    return packages - set(files.modules)
-
-
 def _described(
-    estimator: Any, new: NewVersion, files: _Files, signature: Signature, packages: set[str]
+    estimator: Any, new: NewVersion, files: Files, signature: Signature, packages: set[str]
 ) -> Manifest:
     """All that can be told without running the estimator again; what is not known yet is filled in later."""
     return Manifest(
@@ -138,27 +128,14 @@ def _described(
         labels_from_probabilities=False,
         labels=dict(new.labels) if new.labels else None,
         parameters=compact(parameters_of(estimator)),
-        libraries=_libraries(packages),
+        libraries=libraries(packages),
         row_cost_seconds=0.0,
+        mlflow=new.mlflow,
         meta=dict(new.meta),
         revision=new.revision,
         data_file=new.data.name if new.data else None,
         data_sha256=_digest_of_data(new.data),
     )
-
-
-def _keep(source: Path, folder: Path, name: str) -> StoredFile:
-    stored = name + (".pkl" if source.suffix in (".pkl", ".pickle") else ".joblib")
-    try:
-        with source.open("rb") as stream, (folder / stored).open("xb") as out:
-            writer = DigestWriter(out)
-            while block := stream.read(BLOCK):
-                writer.write(block)
-    except OSError as error:
-        raise ArtefactRefused(
-            "unreadable_artefact", f"{source} cannot be copied: {error.strerror}."
-        ) from error
-    return StoredFile(file=stored, sha256=writer.sha256, bytes=writer.bytes, source=source.name)
 
 
 def _check_is_estimator(estimator: Any, source: str) -> None:
@@ -206,16 +183,19 @@ def _of_texts(estimator: Any, new: NewVersion) -> tuple[Signature, pa.Table]:
             "columns_conflict", "The model takes bare texts: name their column with --text, not --columns."
         )
     kinds: dict[str, Kind] = {new.text: "string"} if new.text else {}
-    sample = read_sample(new.sample, new.targets, kinds) if new.sample else None
-    return texts.tried(estimator, sample, new.text)
+    sample = read_sample(new.sample, new.targets, kinds) if new.sample else new.example
+    column = new.text
+    if sample is not None and not sample.table.num_rows:
+        column = column or next(iter(sample.table.column_names), None)
+        sample = None
+    return texts.tried(estimator, sample, column)
 
 
 def _of_table(estimator: Any, new: NewVersion) -> tuple[Signature, pa.Table]:
     fitted = [str(name) for name in getattr(estimator, "feature_names_in_", ())]
     encoded = encoded_columns(estimator, fitted) if fitted else {}
-    sample = (
-        read_sample(new.sample, new.targets, {n: e.kind for n, e in encoded.items()}) if new.sample else None
-    )
+    kinds = (new.example.kinds if new.example else {}) | {n: e.kind for n, e in encoded.items()}
+    sample = read_sample(new.sample, new.targets, kinds) if new.sample else new.example
     available = sample.table.column_names if sample else None
     names, named = describing.feature_names(estimator, new.columns, available)
     if named:
@@ -228,7 +208,7 @@ def _of_table(estimator: Any, new: NewVersion) -> tuple[Signature, pa.Table]:
 
 
 def _tried(estimator: Any, draft: Signature, sample: Sample | None) -> tuple[Signature, pa.Table]:
-    if sample is not None:
+    if sample is not None and sample.table.num_rows:
         rows = sample.table.select(list(draft.names)).slice(0, probing.VERIFIED_ROWS)
     else:
         rows = probing.synthetic_rows(draft.columns, probing.VERIFIED_ROWS)
@@ -328,25 +308,6 @@ def _example(rows: pa.Table | np.ndarray, signature: Signature) -> dict[str, Any
     complete = rows.drop_null()
     example: dict[str, Any] = (complete if complete.num_rows else rows).slice(0, 1).to_pylist()[0]
     return example
-
-
-def _libraries(packages: set[str]) -> dict[str, str]:
-    """Versions of Python and of the installed distributions of these packages."""
-    versions = {"python": platform.python_version()}
-    for package in {"sklearn", "numpy", "joblib"} | packages - sys.stdlib_module_names:
-        for distribution in _distributions(package):
-            versions[distribution.lower()] = importlib.metadata.version(distribution)
-    return dict(sorted(versions.items()))
-
-
-def _distributions(package: str) -> Sequence[str]:
-    """The distributions that bring a package; reading all metadata is slow, and seldom needed."""
-    name = DISTRIBUTIONS.get(package, package)
-    try:
-        importlib.metadata.distribution(name)
-    except importlib.metadata.PackageNotFoundError:
-        return importlib.metadata.packages_distributions().get(package, [])
-    return [name]
 
 
 def _digest_of_data(data: Path | None) -> str | None:

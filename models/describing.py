@@ -113,7 +113,9 @@ def _column(name: str, encoded: Encoded | None, sample: Sample | None) -> Column
     )
     if encoded and encoded.categories is not None:
         spec = spec.model_copy(update={"categories": encoded.categories, "categories_from": "estimator"})
-    return spec.model_copy(update=_seen(values, spec)) if values is not None else spec
+    if sample is None or values is None or not sample.tells_usual:
+        return spec
+    return spec.model_copy(update=_seen(values, spec))
 
 
 def _kind_of(values: pa.ChunkedArray | None) -> Kind:

@@ -19,6 +19,7 @@ import pyarrow as pa
 from sklearn.exceptions import InconsistentVersionWarning
 from sklearn.pipeline import Pipeline
 
+from models import skops_files
 from models.errors import ArtefactRefused
 from models.estimators import run_on_one_thread
 from models.inputs import estimator_input
@@ -100,6 +101,8 @@ def _unpickle(folder: Path, stored: StoredFile, bundle: Bundle | None) -> Any:
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
         warnings.filterwarnings("error", category=InconsistentVersionWarning)
         try:
+            if stored.file.endswith(skops_files.ENDING):
+                return skops_files.load(stream, path, stored, bundle.modules if bundle else ())
             return joblib.load(stream)
         # unpickling runs any code and fails in any way; each is told apart and raised again as one kind
         except Exception as error:

@@ -203,12 +203,33 @@ class Target(_Record):
 
 
 class StoredFile(_Record):
-    """A file in the version's folder; ``source`` is the name it was added under."""
+    """A file in the version's folder; ``source`` is the name it was added under.
+
+    ``trusted`` are the types in a file of skops that whoever added it confirmed.
+    """
 
     file: str
     sha256: str
     bytes: int
     source: str
+    trusted: tuple[str, ...] = ()
+
+
+class MlflowOrigin(_Record):
+    """The logged model that a version was made of; parameters and metrics are its run's, where it was asked.
+
+    ``address`` is what it was added by (``models:/wine@champion``), ``registered`` the version that this
+    meant then (``wine/3``).
+    """
+
+    address: str | None = None
+    registered: str | None = None
+    run_id: str | None = None
+    model_uuid: str | None = None
+    model_id: str | None = None
+    mlflow_version: str | None = None
+    parameters: dict[str, str] = Field(default_factory=dict)
+    metrics: dict[str, float | None] = Field(default_factory=dict)
 
 
 class Code(_Record):
@@ -269,6 +290,7 @@ class Manifest(_Record):
     memory_bytes: int | None = None  # that a process has less for once it has unpickled the model
     scorer: ScorerRecord | None = None  # None: added before there were compiled scorers
     evaluation: Evaluation | None = None
+    mlflow: MlflowOrigin | None = None
     meta: dict[str, str] = Field(default_factory=dict)
     revision: str | None = None
     data_file: str | None = None

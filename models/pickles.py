@@ -29,6 +29,7 @@ OUR_MODULES = frozenset(
 )
 DISTRIBUTIONS = {
     "category_encoders": "category-encoders",
+    "cloudpickle": "cloudpickle",
     "cv2": "opencv-python-headless",
     "feature_engine": "feature-engine",
     "imblearn": "imbalanced-learn",

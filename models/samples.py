@@ -21,11 +21,21 @@ MAX_DECODED_BYTES = 4 * 1024**3
 
 @dataclass(frozen=True)
 class Sample:
-    """The first rows of a sample, target columns left out; ``integral`` columns held whole numbers only."""
+    """The first rows of a sample, target columns left out; ``integral`` columns held whole numbers only.
+
+    Its ranges and categories are the usual ones, unless it is only an example (``tells_usual``).
+    """
 
     table: pa.Table
     integral: frozenset[str]
     unusable: Mapping[str, str]  # columns of other types (nested, dates) with what they are
+    tells_usual: bool = True
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Of its columns."""
+        kinds: dict[pa.DataType, Kind] = {pa.string(): "string", pa.bool_(): "boolean"}
+        return {each.name: kinds.get(each.type, "number") for each in self.table.schema}
 
 
 def read_sample(path: Path, targets: Sequence[str], kinds: Mapping[str, Kind]) -> Sample:

@@ -10,7 +10,7 @@ from models.gate import Evaluation, shown
 from rowmill.cli.texts import table
 
 if TYPE_CHECKING:
-    from models.manifest import ColumnSpec, Manifest, Signature, Target
+    from models.manifest import ColumnSpec, Manifest, MlflowOrigin, Signature, Target
     from models.registry.retiring import Retirement
 
 
@@ -66,6 +66,8 @@ def description(manifest: Manifest, aliases: Sequence[str], retirement: Retireme
         "data": f"{manifest.data_file} {manifest.data_sha256}" if manifest.data_sha256 else "",
         "measured": _measured(manifest.evaluation) if manifest.evaluation else "",
         "notes": ", ".join(f"{key}={value}" for key, value in manifest.meta.items()),
+        "trusted": ", ".join(_trusted(manifest)),
+        **(_mlflow(manifest.mlflow) if manifest.mlflow else {}),
     }
     text = "\n".join(f"{name:<11}{value}" for name, value in lines.items() if value)
     if manifest.signature.kind != "table":
@@ -77,6 +79,23 @@ def description(manifest: Manifest, aliases: Sequence[str], retirement: Retireme
 def _measured(evaluation: Evaluation) -> str:
     figures = [f"{name} {shown(value)}" for name, value in evaluation.metrics.items() if value is not None]
     return f"{', '.join(figures)} on {evaluation.rows:,} rows of {evaluation.holdout}"
+
+
+def _trusted(manifest: Manifest) -> Sequence[str]:
+    files = (manifest.artefact, manifest.preprocessor) if manifest.preprocessor else (manifest.artefact,)
+    return sorted({name for stored in files for name in stored.trusted})
+
+
+def _mlflow(origin: MlflowOrigin) -> dict[str, str]:
+    """Where a logged model comes from, and what its run was told."""
+    run = f"run {origin.run_id}" if origin.run_id else ""
+    uuid = f"model {origin.model_uuid}" if origin.model_uuid else ""
+    metrics = (f"{name}={'nan' if value is None else f'{value:g}'}" for name, value in origin.metrics.items())
+    return {
+        "mlflow": ", ".join(filter(None, (origin.address, origin.registered, run, uuid))),
+        "parameters": ", ".join(f"{name}={value}" for name, value in origin.parameters.items()),
+        "logged": ", ".join(metrics),
+    }
 
 
 def _retired(retirement: Retirement) -> str:

@@ -5,6 +5,7 @@ Only parsing and printing; what the commands do stands in the room `models`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -44,8 +45,16 @@ def _path(text: str) -> Path:
 
 
 ModelFile = Annotated[
-    Path,
-    typer.Argument(parser=_path, metavar="FILE", help="Fitted estimator or pipeline: .joblib or .pkl."),
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="Fitted estimator or pipeline: .joblib, .pkl or .skops; a model logged with MLflow: its folder, "
+        "models:/NAME/VERSION, models:/NAME@ALIAS or runs:/ID/PATH.",
+    ),
+]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TYPE", help="Type in a .skops file that is not known to be harmless; repeatable."),
 ]
 Sample = Annotated[
     Path | None,
@@ -104,6 +113,7 @@ def add(
     draft: image_options.Draft = False,
     text: Text = None,
     code: Code = None,
+    trust: Trust = None,
     on_unusual: policy_options.OnUnusual = None,
     max_z: policy_options.MaxZ = None,
     holdout: gate_options.Holdout = None,
@@ -113,6 +123,7 @@ def add(
 ) -> None:
     """Add FILE as a new version of NAME. A model file is code: add only files that you trust."""
     from models.adding import NewVersion  # noqa: PLC0415 - slow, see the top
+    from models.mlflow.server import opened  # noqa: PLC0415 - slow, see the top
 
     spec = image_spec(image, mode, resize, scale, mean, std, layout, draft)
     policies = policy_options.policies(on_unusual or (), max_z)
@@ -120,7 +131,7 @@ def add(
     asked = gate_options.asked(holdout, targets, require or (), better_than)
     new = NewVersion(
         name=name,
-        file=file,
+        file=Path(file),
         sample=sample,
         targets=targets,
         preprocessor=preprocessor,
@@ -133,8 +144,12 @@ def add(
         data=data,
         revision=revision,
         policies=policies,
+        trust=trust or (),
     )
-    with opened_registry() as registry:
+    with opened_registry() as registry, opened(file) as source:
+        if source.warning:
+            say(source.warning)
+        new = replace(new, file=source.path, mlflow=source.origin)
         try:
             manifest = registry.add(new, asked.gate(registry))
         except BarMissed as missed:

@@ -1,0 +1,1 @@
+"""Models that were logged with MLflow: their folders, which need no MLflow to be read, and its servers."""

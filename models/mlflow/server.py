@@ -1,0 +1,98 @@
+"""Where a model's file may come from: this machine, or an MLflow server that is asked for it and for its run.
+
+Needs the extra ``rowmill[mlflow]`` for the second; which server, MLflow's own variables say.
+"""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from models.errors import ArtefactRefused
+from models.manifest import MlflowOrigin
+from models.mlflow import folder
+
+ADDRESSES = ("models:/", "runs:/")
+# Parameters may be whole configurations; what is longer is for MLflow to show.
+MAX_CHARACTERS = 500
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model's file or folder; ``warning`` says why its run's parameters and metrics are not known."""
+
+    path: Path
+    origin: MlflowOrigin | None = None
+    warning: str | None = None
+
+
+@contextmanager
+def opened(file: str) -> Iterator[Source]:
+    """``file`` on this machine: a path, or `models:/wine/3`, `models:/wine@champion`, `runs:/<id>/model`.
+
+    What was fetched is removed after the block. Raises ArtefactRefused: ``module_not_installed``,
+    ``mlflow_not_set``, ``mlflow_failed``.
+    """
+    if not file.startswith(ADDRESSES):
+        path = Path(file).expanduser()
+        yield _with_run(path) if folder.is_logged_model(path) else Source(path)
+        return
+    with tempfile.TemporaryDirectory(prefix="rowmill-mlflow-") as place:
+        yield _fetched(file, place)
+
+
+def _fetched(address: str, place: str) -> Source:
+    mlflow = _mlflow()
+    if mlflow is None:
+        raise ArtefactRefused(
+            "module_not_installed",
+            f"{address} needs MLflow: run `pip install 'rowmill[mlflow]'` in Rowmill's environment, or give "
+            "the folder of the logged model, which needs no MLflow.",
+        )
+    if not mlflow.is_tracking_uri_set():
+        raise ArtefactRefused(
+            "mlflow_not_set", f"Set MLFLOW_TRACKING_URI to the address of the server that has {address}."
+        )
+    try:
+        path = Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=place))
+        return Source(path, _origin(mlflow, folder.run_id(path), address))
+    except (mlflow.MlflowException, OSError) as error:
+        raise ArtefactRefused("mlflow_failed", f"MLflow does not give {address}: {error}") from error
+
+
+def _with_run(path: Path) -> Source:
+    """A folder of this machine, and what its run tells if there is a server to ask."""
+    run_id = folder.run_id(path)
+    mlflow = _mlflow() if run_id else None
+    if mlflow is None or not mlflow.is_tracking_uri_set():
+        return Source(path)
+    try:
+        return Source(path, _origin(mlflow, run_id, None))
+    except (mlflow.MlflowException, OSError) as error:
+        return Source(path, warning=f"parameters and metrics of run {run_id} are not known: {error}")
+
+
+def _origin(mlflow: Any, run_id: str | None, address: str | None) -> MlflowOrigin:
+    if run_id is None:
+        return MlflowOrigin(address=address)
+    data = mlflow.MlflowClient().get_run(run_id).data
+    return MlflowOrigin(
+        address=address,
+        parameters={name: value[:MAX_CHARACTERS] for name, value in data.params.items()},
+        metrics={name: value if math.isfinite(value) else None for name, value in data.metrics.items()},
+    )
+
+
+def _mlflow() -> Any:
+    """The library, None if it is not installed."""
+    if find_spec("mlflow") is None:
+        return None
+    import mlflow  # noqa: PLC0415 - an extra, and slow
+
+    return mlflow
