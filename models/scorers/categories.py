@@ -26,9 +26,12 @@ ASKED_ROWS = 256
 
 
 def compile_ordinal(encoder: Any, stage: Stage) -> tuple[Ordinal, Stage]:
-    """A fitted OrdinalEncoder. Raises NotCompiled."""
+    """A fitted OrdinalEncoder, or TargetEncoder with a column for each column. Raises NotCompiled."""
     _check(encoder, stage)
-    lookup = _lookup(encoder, stage, np.concatenate([*_answers(encoder)]), _about_unknown(encoder))
+    results = np.concatenate([*_answers(encoder)])
+    if results.shape[1] != len(stage.sources):
+        raise NotCompiled(f"{type(encoder).__name__} makes several columns of one")
+    lookup = _lookup(encoder, stage, results, _about_unknown(encoder))
     return Ordinal(lookup), Stage((NUMBER,) * len(stage.sources))
 
 
@@ -52,8 +55,8 @@ def _check(encoder: Any, stage: Stage) -> None:
     stage.check_width(encoder)
     if stage.sparse:
         raise NotCompiled(f"{name} on a sparse matrix")
-    if np.dtype(encoder.dtype) != np.float64:
-        raise NotCompiled(f"{name} with the type {np.dtype(encoder.dtype)}")
+    if (dtype := np.dtype(getattr(encoder, "dtype", np.float64))) != np.float64:
+        raise NotCompiled(f"{name} with the type {dtype}")
     for source, categories in zip(stage.sources, encoder.categories_, strict=True):
         if source.vocabulary is None and categories.dtype.kind == "O" and not stage.objects:
             raise NotCompiled(f"{name} has objects as categories of the numbers in {source.name!r}")

@@ -13,6 +13,7 @@ from models.manifest import Signature
 from models.scorers import boosting, forests
 from models.scorers.columns import Columns
 from models.scorers.encoding import Lookup, OneHot, Ordinal
+from models.scorers.expanding import Bins, Products
 from models.scorers.linear_core import Linear
 from models.scorers.linear_models import LINEAR, NETWORKS, compile_linear, compile_network
 from models.scorers.matrix import Matrix
@@ -31,7 +32,18 @@ _COMPILERS: Mapping[type, Callable[[Any], Core]] = {
     **boosting.COMPILERS,
 }
 # Every class that a stored scorer may consist of.
-_STEPS: tuple[type[Part], ...] = (Branch, Branches, Impute, Lookup, OneHot, Ordinal, Scale, Take)
+_STEPS: tuple[type[Part], ...] = (
+    Bins,
+    Branch,
+    Branches,
+    Impute,
+    Lookup,
+    OneHot,
+    Ordinal,
+    Products,
+    Scale,
+    Take,
+)
 _PARTS: tuple[type[Part], ...] = (Scorer, Matrix, Columns, *_STEPS, Linear, Network, Trees)
 
 KINDS: Mapping[str, type[Part]] = {part.kind: part for part in _PARTS}

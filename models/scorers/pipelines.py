@@ -29,12 +29,15 @@ from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
     OrdinalEncoder,
+    PolynomialFeatures,
     RobustScaler,
     StandardScaler,
+    TargetEncoder,
 )
 from sklearn.utils import check_array
 
@@ -45,7 +48,13 @@ from models.scorers.matrix import Matrix
 from models.scorers.part import NotCompiled, Reader
 from models.scorers.sources import Source, Stage, raw_stage
 from models.scorers.steps import Branch, Branches, Step
-from models.scorers.transformers import compile_imputer, compile_scaler, compile_selector
+from models.scorers.transformers import (
+    compile_bins,
+    compile_imputer,
+    compile_products,
+    compile_scaler,
+    compile_selector,
+)
 
 _BOOSTERS = (HistGradientBoostingClassifier, HistGradientBoostingRegressor)
 _SEARCHES = (GridSearchCV, RandomizedSearchCV)
@@ -59,6 +68,9 @@ _COMPILERS: Mapping[type, _Compile] = {
     SimpleImputer: compile_imputer,
     OneHotEncoder: compile_one_hot,
     OrdinalEncoder: compile_ordinal,
+    TargetEncoder: compile_ordinal,
+    PolynomialFeatures: compile_products,
+    KBinsDiscretizer: compile_bins,
     **dict.fromkeys(_SCALERS, compile_scaler),
     **dict.fromkeys((*_SELECTORS, VarianceThreshold), compile_selector),
 }
@@ -111,9 +123,11 @@ def _flattened(estimator: Any) -> tuple[list[Any], Any]:
 
 
 def _transformers(step: Any) -> list[Any]:
-    """The transformers that one step stands for: those of a nested pipeline, none if it does nothing."""
+    """The transformers that one step stands for: those in it, none if it does nothing."""
     if type(step) is Pipeline:
         return [each for _, inner in step.steps for each in _transformers(inner)]
+    if type(step) is KBinsDiscretizer and step.encode != "ordinal":
+        return [step, step._encoder]
     return [] if _is_passthrough(step) else [step]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
 from sklearn.preprocessing import MinMaxScaler, RobustScaler, StandardScaler
 
+from models.scorers.expanding import Bins, Products
 from models.scorers.part import NotCompiled
 from models.scorers.sources import NUMBER, Source, Stage
 from models.scorers.steps import Impute, Scale, Take
@@ -54,6 +56,35 @@ def compile_selector(selector: Any, stage: Stage) -> tuple[Take, Stage]:
     stage.check_numbers(selector)
     positions = selector.get_support(indices=True)
     return Take(np.asarray(positions, np.int64)), replace(stage.chosen(positions), sparse=stage.sparse)
+
+
+def compile_products(expander: Any, stage: Stage) -> tuple[Products, Stage]:
+    """Fitted PolynomialFeatures. Raises NotCompiled."""
+    _check_dense_numbers(expander, stage)
+    columns = np.arange(len(stage.sources))
+    # scikit-learn multiplies the last column with the one before it, and so on
+    products = [np.repeat(columns, powers)[::-1] for powers in expander.powers_]
+    factors = np.full((len(products), max(1, *map(len, products))), len(columns))
+    for row, product in zip(factors, products, strict=True):
+        row[: len(product)] = product
+    return Products(factors), Stage((NUMBER,) * len(factors))
+
+
+def compile_bins(discretizer: Any, stage: Stage) -> tuple[Bins, Stage]:
+    """A fitted KBinsDiscretizer but for its one-hot encoder. Raises NotCompiled."""
+    _check_dense_numbers(discretizer, stage)
+    if discretizer.dtype not in (None, np.float64):
+        raise NotCompiled(f"KBinsDiscretizer with the type {np.dtype(discretizer.dtype)}")
+    inner = [edges[1:-1] for edges in discretizer.bin_edges_]
+    step = Bins(np.concatenate(inner).astype(np.float64), (0, *accumulate(map(len, inner))))
+    return step, Stage((NUMBER,) * len(inner))
+
+
+def _check_dense_numbers(transformer: Any, stage: Stage) -> None:
+    stage.check_width(transformer)
+    stage.check_numbers(transformer)
+    if stage.sparse:
+        raise NotCompiled(f"{type(transformer).__name__} on a sparse matrix")
 
 
 def compile_imputer(imputer: Any, stage: Stage) -> tuple[Impute, Stage]:

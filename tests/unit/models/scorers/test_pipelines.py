@@ -21,13 +21,16 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
+    KBinsDiscretizer,
     MaxAbsScaler,
     MinMaxScaler,
     OneHotEncoder,
     OrdinalEncoder,
+    PolynomialFeatures,
     PowerTransformer,
     RobustScaler,
     StandardScaler,
+    TargetEncoder,
 )
 
 from models.inputs import estimator_input
@@ -71,6 +74,9 @@ def matrix_signature(columns: int) -> Signature:
 
 TRAINING = people(150, 1)
 LABELS = np.arange(150) % 2
+
+
+PAIR = TRAINING.select(["score", "age"]).rename_columns(["x0", "x1"])
 
 
 def fitted(transformer: Any, signature: Signature, table: pa.Table = TRAINING) -> Any:
@@ -261,6 +267,35 @@ def test_sparse_columns_are_scaled_as_sparse(scaler: Any) -> None:
     check_equal(make_pipeline(encoded, scaler), signature_of())
 
 
+@pytest.mark.parametrize(
+    "expander",
+    [
+        PolynomialFeatures(),
+        PolynomialFeatures(3, include_bias=False),
+        PolynomialFeatures((2, 4), interaction_only=True),
+        KBinsDiscretizer(3, encode="ordinal", quantile_method="averaged_inverted_cdf"),
+        KBinsDiscretizer(3, encode="onehot", strategy="uniform"),
+        KBinsDiscretizer(4, encode="onehot-dense", strategy="kmeans"),
+    ],
+    ids=str,
+)
+def test_products_and_bins_are_equal(expander: Any) -> None:
+    transformer = make_column_transformer((chain(SimpleImputer(), StandardScaler(), expander), NUMBERS))
+    check_equal(transformer, signature_of())
+    reader, _ = compile_pipeline(fitted(expander, matrix_signature(2), PAIR), matrix_signature(2))
+    for bad in (np.nan, np.inf):
+        rows = pa.table({"x0": [bad], "x1": [1.0]})
+        assert answered(reader, rows) is None
+        assert answered_one(reader, rows) is None
+
+
+@pytest.mark.parametrize("target", ["binary", "continuous"])
+def test_means_of_the_target_are_equal(target: str) -> None:
+    check_equal(
+        make_column_transformer((TargetEncoder(target_type=target), [*WORDS, "rooms"])), signature_of()
+    )
+
+
 def test_a_search_stands_for_its_best_and_pipelines_may_be_nested() -> None:
     signature = matrix_signature(2)
     table = TRAINING.select(["score", "age"]).rename_columns(["x0", "x1"])
@@ -307,6 +342,27 @@ def test_infinities_are_left_to_the_estimator() -> None:
             assert answered_one(reader, rows) is None
     huge = TRAINING.slice(0, 1).set_column(1, "score", pa.array([1e200]))  # its square is infinite, it is not
     assert answered_one(reader, huge) is not None
+
+
+def test_a_gap_beside_the_number_that_means_one_is_left_to_the_estimator() -> None:
+    signature = matrix_signature(2)
+    estimator = fitted(SimpleImputer(missing_values=30.0), signature, PAIR)
+    reader, _ = compile_pipeline(estimator, signature)
+    rows = pa.table({"x0": [1.0], "x1": pa.nulls(1, pa.float64())})
+    assert wanted(estimator, rows, signature) is None
+    assert answered(reader, rows) is None
+    assert answered_one(reader, rows) is None
+
+
+def test_a_gap_that_a_selector_refuses_is_left_to_the_estimator() -> None:
+    signature = matrix_signature(2)
+    estimator = fitted(SelectKBest(k=1), signature, PAIR)
+    reader, _ = compile_pipeline(estimator, signature)
+    for name in PAIR.column_names:  # also in the column that is not chosen
+        rows = PAIR.slice(0, 1).set_column(PAIR.schema.get_field_index(name), name, pa.nulls(1, pa.float64()))
+        assert wanted(estimator, rows, signature) is None
+        assert answered(reader, rows) is None
+        assert answered_one(reader, rows) is None
 
 
 def test_a_missing_boolean_is_left_to_the_estimator() -> None:
