@@ -15,7 +15,7 @@ METHODS = "GET, HEAD, POST, PUT, DELETE"
 SENT = (
     "Authorization, X-API-Key, Content-Type, Content-Encoding, Content-Digest, Content-Disposition, "
     "Idempotency-Key, Prefer, If-Match, If-None-Match, If-Range, Range, X-Request-ID, "
-    "Inference-Header-Content-Length"
+    "Inference-Header-Content-Length, X-Rowmill-Key"
 )
 READ = (
     "Location, Retry-After, ETag, X-Request-ID, Link, Content-Disposition, Content-Range, Repr-Digest, "

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from flask import Flask, request
 
 from api.at_once import NotAtOnce
+from base.meter import spread
 from base.meter.meter import Meter
 from base.meter.recorder import OTHER
 from models.manifest import Manifest
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 # What is noted of a request, in its WSGI environment. Without ROUTE it is the rule that Flask found.
 ROUTE = "rowmill.route"
 MODEL = "rowmill.model"
+SPLIT = "rowmill.split"  # the alias whose requests are spread over versions
 _CACHE_HIT = "rowmill.cache_hit"
 
 
@@ -130,7 +132,10 @@ class _Answer:
         status = 500 if broken else self._status
         hit = environ.get(_CACHE_HIT)
         meter = self._metered.meter
-        meter.record(self._route, environ.get(MODEL), seconds, status, hit=hit, now=now)
+        model = environ.get(MODEL)
+        meter.record(self._route, model, seconds, status, hit=hit, now=now)
+        if (alias := environ.get(SPLIT)) is not None:
+            meter.record(spread.series("split", alias), model, seconds, status, hit=None, now=now)
 
 
 def _route(environ: WSGIEnvironment) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from api.mlflow_bodies import CSV, JSON
+from api.spreading import KEY_PARAMETER
 
 _ROWS = {"type": "array", "items": {}}
 _SPLIT = {
@@ -44,6 +45,7 @@ INVOCATIONS: dict[str, Any] = {
         },
         "parameters": [
             {"name": "model", "in": "query", "required": False, "schema": {"type": "string"}},
+            KEY_PARAMETER,
         ],
     },
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify, request
 
-from api import metering, mlflow_bodies, mlflow_docs, uploads
+from api import mlflow_bodies, mlflow_docs, spreading, uploads
 from api.answering import answer
 from api.context import workshop
 from api.small_bodies import read_small
@@ -22,14 +22,13 @@ def invocations() -> Response:
     `?model=wine@3` names the model; without it the default model answers. The checks and limits are those of
     `POST /predict`.
     """
-    shop = workshop()
+    settings = workshop().settings
     with uploads.drained(request):
-        resolved = shop.registry.resolve(_model_named(), shop.settings.default_model or None)
-        manifest = metering.noted(resolved)
-        body = read_small(request, shop.settings.max_predict_bytes)
+        route = spreading.routed(_model_named())
+        body = read_small(request, settings.max_predict_bytes)
     charset = request.mimetype_params.get("charset", "utf-8")
-    rows = mlflow_bodies.rows_of(manifest, request.mimetype, charset, body, shop.settings.max_predict_rows)
-    found = answer(manifest, rows)
+    rows = mlflow_bodies.rows_of(route.manifest, request.mimetype, charset, body, settings.max_predict_rows)
+    found = answer(spreading.chosen(route, rows), rows)
     predictions = {"predictions": [each["prediction"] for each in found.answers]}
     return jsonify(predictions | ({"warnings": found.warnings} if found.warnings else {}))
 

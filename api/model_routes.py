@@ -13,6 +13,7 @@ from models.insight import insight
 from models.manifest import Manifest, output_schema
 from models.names import parse
 from models.registry import PRODUCTION
+from models.traffic import Traffic
 
 blueprint = APIBlueprint("models", __name__, tag="Models")
 
@@ -43,7 +44,8 @@ def show(reference: str) -> Response:
     retired = retirement.document() if retirement else None
     versions = [other.version for other in shop.registry.list(manifest.name)]
     aliases = shop.registry.aliases().get(manifest.name, {})
-    places = _places(manifest, versions, aliases)
+    traffic = shop.registry.traffic().get(manifest.name, {})
+    places = _places(manifest, versions, aliases) | {"traffic": _spread(traffic)}
     return jsonify({**_described(manifest), "retired": retired, **_weights(manifest), **places})
 
 
@@ -63,14 +65,18 @@ def history(reference: str) -> Response:
 def summaries() -> list[dict[str, Any]]:
     """One entry a model, about the version that its plain name means."""
     registry = workshop().registry
-    aliases = registry.aliases()
+    aliases, traffic = registry.aliases(), registry.traffic()
     by_name: dict[str, dict[int, Manifest]] = {}
     for manifest in registry.list():
         by_name.setdefault(manifest.name, {})[manifest.version] = manifest
-    return [_summary(versions, aliases.get(name, {})) for name, versions in by_name.items()]
+    return [
+        _summary(versions, aliases.get(name, {}), traffic.get(name, {})) for name, versions in by_name.items()
+    ]
 
 
-def _summary(versions: dict[int, Manifest], aliases: dict[str, int]) -> dict[str, Any]:
+def _summary(
+    versions: dict[int, Manifest], aliases: dict[str, int], traffic: dict[str, Traffic]
+) -> dict[str, Any]:
     current = versions.get(aliases.get(PRODUCTION, max(versions))) or versions[max(versions)]
     signature = current.signature
     return {
@@ -86,6 +92,7 @@ def _summary(versions: dict[int, Manifest], aliases: dict[str, int]) -> dict[str
         "created_at": current.created_at,
         "versions": list(versions),
         "aliases": aliases,
+        "traffic": _spread(traffic),
         "links": {"self": url_for("models.show", reference=current.name)},
     }
 
@@ -129,6 +136,11 @@ def _places(manifest: Manifest, versions: list[int], aliases: dict[str, int]) ->
             "jobs": url_for("jobs.index", model=reference),
         },
     }
+
+
+def _spread(traffic: dict[str, Traffic]) -> dict[str, Any]:
+    """By alias: the versions that share its single predictions, and the challenger that scores copies."""
+    return {alias: each.document() for alias, each in traffic.items()}
 
 
 def _classes(manifest: Manifest) -> Any:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.spreading import KEY_PARAMETER
+
 DESCRIPTION = """One row, image or text is answered with one prediction, several with a list in their order.
 
 The row is checked against the model's signature first, and everything that is wrong is told at once, each
@@ -133,6 +135,7 @@ OPERATION: dict[str, Any] = {
         "parameters": [
             {"name": "model", "in": "query", "required": False, "schema": _REFERENCE},
             {"name": "key", "in": "query", "required": False, "schema": _KEY},
+            KEY_PARAMETER,
         ],
     },
 }

@@ -11,7 +11,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from api import forms, metering, noting, strict_json, uploads
+from api import forms, noting, spreading, strict_json, uploads
 from api.answering import answer
 from api.context import workshop
 from api.predict_docs import OPERATION
@@ -29,6 +29,7 @@ from models.payload import (
     refused,
     too_many_rows,
 )
+from models.routing import Route
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -40,9 +41,10 @@ blueprint = APIBlueprint("predict", __name__, tag="Predictions")
 def predict() -> Response:
     """One prediction for one row or image; a list of predictions for several."""
     with uploads.drained(request):
-        manifest, sent = _read_request()
+        route, sent = _read_request()
     if sent.model and request.args.get("model") not in (None, "", sent.model):
         raise refused("/model", "conflict", "The URL and the body name different models; leave one out.")
+    manifest = spreading.chosen(route, sent)
     answered, warnings = answer(manifest, sent)
     found = noting.identified(manifest, sent.keys, answered)
     named = {"name": manifest.name, "version": manifest.version}
@@ -58,7 +60,7 @@ def _json(answer: dict[str, Any]) -> Response:
     return Response(_encode(answer) + "\n", mimetype="application/json")
 
 
-def _read_request() -> tuple[Manifest, Rows]:
+def _read_request() -> tuple[Route, Rows]:
     settings = workshop().settings
     query = dict(request.args.lists())
     options = _options(query, {})
@@ -66,23 +68,18 @@ def _read_request() -> tuple[Manifest, Rows]:
     if uploads.is_multipart(request):
         fields, images = _form(body, settings.max_predict_rows)
         options = _options(query, fields)
-        manifest = _resolve(options.get("model"))
-        _check_takes_images(manifest)
-        return manifest, _keyed(image_rows(images), options)
+        route = spreading.routed(options.get("model"))
+        _check_takes_images(route.manifest)
+        return route, _keyed(image_rows(images), options)
     if request.mimetype.startswith("image/") or is_image(body):
-        manifest = _resolve(options.get("model"))
-        _check_takes_images(manifest)
-        return manifest, _keyed(image_rows([body]), options)
+        route = spreading.routed(options.get("model"))
+        _check_takes_images(route.manifest)
+        return route, _keyed(image_rows([body]), options)
     value = strict_json.parse(body, constant=float)
-    manifest = _resolve(options.get("model") or reference_in(value))
-    takes = manifest.signature
+    route = spreading.routed(options.get("model") or reference_in(value))
+    takes = route.manifest.signature
     rows = read_rows(value, takes.names, settings.max_predict_rows, texts=takes.kind == "text")
-    return manifest, _keyed(rows, options)
-
-
-def _resolve(reference: str | None) -> Manifest:
-    shop = workshop()
-    return metering.noted(shop.catalog.resolve(reference or None, shop.settings.default_model or None))
+    return route, _keyed(rows, options)
 
 
 def _options(query: Mapping[str, list[str]], fields: Mapping[str, str]) -> dict[str, str]:

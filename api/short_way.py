@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from api import at_once, metering, noting, request_ids, strict_json
+from api import at_once, metering, noting, request_ids, spreading, strict_json
 from api.answering import plain_answer
 from api.auth import Door
 from api.headers import DATA_HEADERS
@@ -84,16 +84,18 @@ class ShortWay:
         if query is None or not isinstance(named, str | None) or (query[1] and named and query[1] != named):
             return None
         reference = query[1] or named or None
-        manifest = self._shop.catalog.remembered(reference, self._shop.settings.default_model or None)
-        if manifest is None or "features" in manifest.signature.names:
+        route = self._shop.catalog.remembered(reference, self._shop.settings.default_model or None)
+        if route is None or "features" in route.manifest.signature.names:
             return None
+        manifest = spreading.arm_for(route, value["features"], environ)
         model = self._shop.models.loaded(manifest.name, manifest.version)
         answered = None if model is None else plain_answer(model, value["features"])
         if answered is None:
             return None
         if self._log is not None:
             answered = noting.noted(self._log, caller.owner, None, manifest, answered)
-        environ[metering.ROUTE], environ[metering.MODEL] = ROUTE, manifest.reference
+        environ[metering.ROUTE] = ROUTE
+        spreading.note(route, manifest, environ)
         return {"model": {"name": manifest.name, "version": manifest.version}, **answered}
 
 

@@ -42,12 +42,32 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
 
 _MODEL = _named(model={"type": "string", "examples": ["wine@3"]})
 _ROUTE = _named(route={"type": "string", "examples": ["POST /predict"]}, models=_list(_MODEL))
+_SHADOW_COUNTS: dict[str, Any] = {
+    "rows": {**_COUNT, "description": "that the challenger was given"},
+    "errors": {**_COUNT, "description": "rows that it failed at"},
+    "refusals": {**_COUNT, "description": "rows that its checks refused"},
+    "agreed": {**_COUNT, "description": "labels that are the champion's"},
+    "flipped": {**_COUNT, "description": "other labels"},
+    "dropped": {**_COUNT, "description": "rows that were not given to it, for want of room"},
+}
+_SHADOW: dict[str, Any] = {
+    "model": {"type": "string"},
+    **_SHADOW_COUNTS,
+    **dict.fromkeys(("mean_ms", "p50_ms", "p95_ms", "p99_ms"), _MILLISECONDS),
+    "total": {"type": "object", "properties": _SHADOW_COUNTS, "required": list(_SHADOW_COUNTS)},
+}
+_ALIAS: dict[str, Any] = {
+    "alias": {"type": "string", "examples": ["wine@production"]},
+    "arms": _list(_MODEL),
+    "shadows": _list({"type": "object", "properties": _SHADOW, "required": list(_SHADOW)}),
+}
 _STATS: dict[str, Any] = {
     "window_seconds": {"type": "integer"},
     "since": {"type": "string", "format": "date-time"},
     "all": _named(),
     "routes": _list(_ROUTE),
     "models": _list(_MODEL),
+    "aliases": _list({"type": "object", "properties": _ALIAS, "required": list(_ALIAS)}),
 }
 RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {

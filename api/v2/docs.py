@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from api.spreading import KEY_PARAMETER
 from api.v2.body import HEADER
 from api.v2.tensors import DATATYPES
 
@@ -104,7 +105,8 @@ INFER: dict[str, Any] = {
                 "required": False,
                 "schema": {"type": "integer"},
                 "description": "length of the JSON, where binary data stand behind it",
-            }
+            },
+            KEY_PARAMETER,
         ],
     },
 }

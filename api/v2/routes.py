@@ -5,7 +5,7 @@ from __future__ import annotations
 from apiflask import APIBlueprint
 from flask import Response, current_app, jsonify, request
 
-from api import errors, health, metering, uploads
+from api import errors, health, metering, spreading, uploads
 from api.answering import answer
 from api.context import workshop
 from api.small_bodies import read_small
@@ -15,6 +15,7 @@ from api.v2.outputs import infer_response, wanted_outputs
 from api.v2.rows import rows_of
 from api.v2.tensors import read_tensors
 from models.manifest import Manifest
+from models.routing import Route
 
 blueprint = APIBlueprint("v2", __name__, tag="Open Inference Protocol")
 
@@ -72,16 +73,22 @@ def infer(name: str, version: str | None = None) -> Response:
     """
     settings = workshop().settings
     with uploads.drained(request):
-        manifest = _resolve(name, version)
+        route = spreading.routed(_reference(name, version))
         sent = parse(read_small(request, settings.max_predict_bytes), request.headers.get(HEADER))
-    return _answered(manifest, sent, settings.max_predict_rows)
+    return _answered(route, sent, settings.max_predict_rows)
 
 
-def _answered(manifest: Manifest, sent: InferRequest, max_rows: int) -> Response:
+def _answered(route: Route, sent: InferRequest, max_rows: int) -> Response:
+    wanted_outputs(route.manifest, sent)  # what cannot be answered is refused before the rows are read
+    rows = rows_of(route.manifest, read_tensors(sent), max_rows)
+    manifest = spreading.chosen(route, rows)
     wanted = wanted_outputs(manifest, sent)
-    rows = rows_of(manifest, read_tensors(sent), max_rows)
     return infer_response(manifest, answer(manifest, rows), wanted, sent.id)
 
 
 def _resolve(name: str, version: str | None) -> Manifest:
-    return metering.noted(workshop().registry.resolve(name if version is None else f"{name}@{version}"))
+    return metering.noted(workshop().registry.resolve(_reference(name, version)))
+
+
+def _reference(name: str, version: str | None) -> str:
+    return name if version is None else f"{name}@{version}"

@@ -69,6 +69,19 @@ alias_moves = Table(
     Index(None, "name", "alias", "id"),
 )
 
+# Append-only: how the single predictions of an alias are spread, until its next move.
+alias_traffic = Table(
+    "alias_traffic",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("move_id", Integer, ForeignKey("alias_moves.id"), nullable=False),
+    Column("traffic", JSON, nullable=False),
+    Column("changed_at", Float(53), nullable=False),
+    Column("changed_by", String(128), nullable=False),
+    Column("note", String(500)),
+    Index(None, "move_id"),
+)
+
 inputs = Table(
     "inputs",
     metadata,

@@ -23,11 +23,13 @@ from models.gate import Evaluation
 from models.loading import LoadedModel, load
 from models.manifest import Manifest
 from models.names import check_name, parse
-from models.registry import aliases, references, retiring, timeline
+from models.registry import aliases, references, retiring, timeline, traffic
 from models.registry.aliases import Change, Move
 from models.registry.folders import Folders, sync
 from models.registry.retiring import Retirement, Users
 from models.registry.timeline import Event
+from models.routing import Route
+from models.traffic import Traffic
 
 _TRIES = 10
 
@@ -147,6 +149,11 @@ class Registry:
         with self._database.reading() as connection:
             return references.resolve(connection, reference, default)
 
+    def route(self, reference: str | None, default: str | None = None) -> Route:
+        """As :meth:`resolve`, with the versions that an alias's single predictions are spread over."""
+        with self._database.reading() as connection:
+            return traffic.route(connection, reference, default)
+
     def recall(self, reference: str) -> Manifest:
         """As :meth:`resolve`, but a version that is named by its number may be retired."""
         name, version, _ = parse(reference)
@@ -174,6 +181,32 @@ class Registry:
         """
         with self._changing(name) as connection:
             return aliases.roll_back(connection, name, alias, self._change(connection, by, note))
+
+    def traffic(self) -> dict[str, dict[str, Traffic]]:
+        """How the single predictions of each alias are spread that is split or shadowed, by model."""
+        with self._database.reading() as connection:
+            return traffic.everywhere(connection)
+
+    def split(self, name: str, alias: str, wanted: Traffic, by: str, note: str | None = None) -> Traffic:
+        """Spread the single predictions of ``alias`` over arms, until it is moved; raises ModelError."""
+        with self._changing(name) as connection:
+            change = self._change(connection, by, note)
+            return traffic.split(connection, name, alias, wanted, change)
+
+    def end_split(self, name: str, alias: str, by: str, note: str | None = None) -> Traffic:
+        """Let the version that ``alias`` points at answer everything. Raises ModelError ``no_split``."""
+        with self._changing(name) as connection:
+            return traffic.end_split(connection, name, alias, self._change(connection, by, note))
+
+    def shadow(self, name: str, alias: str, version: int, by: str, note: str | None = None) -> Traffic:
+        """Let a challenger score copies of what ``alias`` answers, until it is moved; raises ModelError."""
+        with self._changing(name) as connection:
+            return traffic.shadow(connection, name, alias, version, self._change(connection, by, note))
+
+    def end_shadow(self, name: str, alias: str, by: str, note: str | None = None) -> Traffic:
+        """Let nobody score copies any more. Raises ModelError ``no_shadow``."""
+        with self._changing(name) as connection:
+            return traffic.end_shadow(connection, name, alias, self._change(connection, by, note))
 
     def retire(self, name: str, version: int, users: Users, by: str, note: str | None = None) -> None:
         """Take a version out of use: requests for it are refused from now on, and jobs too.

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, and_, select, update
 from base.database.tables import versions
 from base.times import rfc3339
 from models.errors import ModelError
-from models.registry import aliases, references
+from models.registry import aliases, references, traffic
 from models.registry.aliases import Change
 
 # Who else uses a version, asked under the lock: one sentence each. Jobs are not known in this room.
@@ -56,6 +56,7 @@ def retire(connection: Connection, name: str, version: int, change: Change, user
         alias for alias, target in aliases.everywhere(connection).get(name, {}).items() if target == version
     ]
     reasons = [f"the alias {alias} points at it" for alias in pointing]
+    reasons += traffic.using(connection, name, version)
     reasons += users(connection, name, version)
     if reasons:
         raise ModelError("in_use", f"{name}@{version} cannot be retired: {'; '.join(reasons)}.")

@@ -134,4 +134,7 @@ def _row(name: str, event: Event) -> tuple[str, ...]:
         what += " (rollback)"
     when = rfc3339(event.at)[:16].replace("T", " ")
     before = "-" if event.alias is None else _place(name, event.before)
-    return when, event.by or "-", what, before, _place(name, event.version), event.note or "-"
+    after = _place(name, event.version)
+    if event.traffic is not None:
+        what, after = f"{what} (traffic)", str(event.traffic)
+    return when, event.by or "-", what, before, after, event.note or "-"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from base.times import rfc3339
@@ -12,6 +12,7 @@ from rowmill.cli.texts import table
 if TYPE_CHECKING:
     from models.manifest import ColumnSpec, Manifest, MlflowOrigin, Signature, Target
     from models.registry.retiring import Retirement
+    from models.traffic import Traffic
 
 
 def pointing_at(manifest: Manifest, aliases: dict[str, dict[str, int]]) -> list[str]:
@@ -46,11 +47,17 @@ def _target(target: Target) -> str:
     return f"{name}{len(target.classes)} classes ({shown}{', …' if len(target.classes) > 6 else ''})"
 
 
-def description(manifest: Manifest, aliases: Sequence[str], retirement: Retirement | None) -> str:
+def description(
+    manifest: Manifest,
+    aliases: Sequence[str],
+    traffic: Mapping[str, Traffic],
+    retirement: Retirement | None,
+) -> str:
     """All that is known about a version, for `rowmill models show`."""
     lines = {
         "version": manifest.reference,
         "aliases": ", ".join(aliases),
+        "traffic": "; ".join(f"{alias}: {each}" for alias, each in traffic.items()),
         "retired": _retired(retirement) if retirement else "",
         "estimator": f"{manifest.estimator} ({manifest.task})",
         "input": _input(manifest.signature),

@@ -12,7 +12,14 @@ from typing import Annotated
 import typer
 
 from models.gate import BarMissed
-from rowmill.cli import gate_options, image_options, life_commands, model_texts, policy_options
+from rowmill.cli import (
+    gate_options,
+    image_options,
+    life_commands,
+    model_texts,
+    policy_options,
+    traffic_commands,
+)
 from rowmill.cli.exits import say
 from rowmill.cli.image_options import image_spec
 from rowmill.cli.registry_session import AsJson, opened_registry
@@ -205,13 +212,16 @@ def show(
         manifest = registry.recall(reference)
         aliases = model_texts.pointing_at(manifest, registry.aliases())
         retirement = registry.retirement(manifest.name, manifest.version)
+        traffic = registry.traffic().get(manifest.name, {})
     if as_json:
         retired = retirement.document() if retirement else None
-        print_json(manifest.model_dump(mode="json") | {"aliases": aliases, "retired": retired})
+        spread = {alias: each.document() for alias, each in traffic.items()}
+        more = {"aliases": aliases, "traffic": spread, "retired": retired}
+        print_json(manifest.model_dump(mode="json") | more)
     else:
-        typer.echo(model_texts.description(manifest, aliases, retirement))
+        typer.echo(model_texts.description(manifest, aliases, traffic, retirement))
 
 
-for command in life_commands.COMMANDS:
+for command in (*life_commands.COMMANDS, *traffic_commands.COMMANDS):
     app.command()(command)
 app.command("rm")(life_commands.remove)

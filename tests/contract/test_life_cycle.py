@@ -281,6 +281,7 @@ def test_the_history_is_told_over_http(served: Served) -> None:
         "version": 1,
         "by": "ada",
         "note": "approved",
+        "traffic": None,
     }
     assert served.get("/models/wine@production/history").json == {
         "history": [{"at": moved_at(served), **moved}]

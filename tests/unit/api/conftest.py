@@ -25,6 +25,7 @@ from base.database import Database
 from models.adding import NewVersion
 from models.manifest import ImageSpec
 from models.registry import Registry
+from models.traffic import Arm, Traffic
 
 MakeApp = Callable[..., APIFlask]
 # Flask's test client, without Werkzeug's type of `json`, which may be None: a test that reads it knows better
@@ -127,6 +128,31 @@ def shared_app(stocked: Path) -> Iterator[APIFlask]:
         app = create_app()
     yield app
     app.extensions["workshop"].close()
+
+
+@pytest.fixture(scope="session")
+def split_app(stocked: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[APIFlask]:
+    """The same with ``wine@production`` split over both versions of wine, sticky by a column."""
+    folder = own_copy(stocked, tmp_path_factory.mktemp("split"))
+    database = Database(f"sqlite:///{folder / 'rowmill.db'}")
+    wanted = Traffic((Arm(1, 2), Arm(2, 1)), sticky_by="alcohol")
+    Registry(database, folder / "models").split("wine", "production", wanted, "a test")
+    database.dispose()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ROWMILL_DATA_DIR", str(folder))
+        patch.chdir(folder)
+        app = create_app()
+    yield app
+    app.extensions["workshop"].close()
+
+
+def own_copy(stocked: Path, folder: Path) -> Path:
+    """A data folder with the same models, whose registry may be changed."""
+    shutil.copy(stocked / "rowmill.db", folder)
+    (folder / "models").mkdir()
+    for model in (stocked / "models").glob("[a-z]*"):
+        (folder / "models" / model.name).symlink_to(model)
+    return folder
 
 
 @pytest.fixture(scope="session")

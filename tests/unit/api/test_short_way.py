@@ -71,6 +71,7 @@ HEADERS = st.fixed_dictionaries(
         "Host": st.sampled_from(["localhost", "evil.example"]),
         "Content-Encoding": st.sampled_from(["identity", "gzip"]),
         "X-API-Key": st.just("rm_none"),
+        "X-Rowmill-Key": st.text("abc", max_size=2),
     },
 )
 
@@ -111,6 +112,16 @@ def test_the_same_where_predictions_are_logged(
     logging_app: APIFlask, body: bytes, query: str, headers: dict[str, str]
 ) -> None:
     short = short_way(logging_app)
+    wanted = ask(short.flask, body, query, headers)
+    assert essence(ask(short, body, query, headers)) == essence(wanted)
+
+
+@settings(max_examples=50)
+@given(body=TEXTS, query=QUERIES, headers=HEADERS)
+def test_the_same_where_an_alias_is_split(
+    split_app: APIFlask, body: bytes, query: str, headers: dict[str, str]
+) -> None:
+    short = short_way(split_app)
     wanted = ask(short.flask, body, query, headers)
     assert essence(ask(short, body, query, headers)) == essence(wanted)
 
