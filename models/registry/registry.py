@@ -32,6 +32,9 @@ from models.routing import Route
 from models.traffic import Traffic
 
 _TRIES = 10
+# What the tables have room for.
+MAX_NOTE = 500
+MAX_NAME = 128
 
 
 class Registry:
@@ -241,4 +244,8 @@ class Registry:
             return timeline.events(connection, name, alias)
 
     def _change(self, connection: Connection, by: str, note: str | None = None) -> Change:
-        return Change(self._database.now(connection), by, note)
+        if note is not None and len(note) > MAX_NOTE:
+            raise ModelError(
+                "invalid_note", f"A note has {MAX_NOTE} characters at most; this has {len(note)}."
+            )
+        return Change(self._database.now(connection), by[:MAX_NAME], note)

@@ -6,6 +6,7 @@ Who did it is the user that is logged in to the machine.
 from __future__ import annotations
 
 import getpass
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,7 +36,7 @@ def alias(
     """Point ALIAS at a version: `production` is what the bare NAME then means."""
     with opened_registry() as registry:
         manifest = registry.resolve(reference)
-        registry.set_alias(manifest.name, manifest.version, alias, getpass.getuser(), note)
+        registry.set_alias(manifest.name, manifest.version, alias, _user(), note)
     say(f"{manifest.name}@{alias} is now {manifest.reference}")
 
 
@@ -45,7 +46,7 @@ def unalias(
     """Take an alias away; its history stays."""
     with opened_registry() as registry:
         name, alias = _alias(reference)
-        move = registry.drop_alias(name, alias, getpass.getuser(), note)
+        move = registry.drop_alias(name, alias, _user(), note)
     say(f"{name}@{alias} is gone; it pointed at {name}@{move.before}")
 
 
@@ -58,7 +59,7 @@ def rollback(
     """Point an alias at the version that it pointed at before; once more: at the one before that."""
     with opened_registry() as registry:
         name, alias = _alias(reference, PRODUCTION)
-        move = registry.roll_back(name, alias, getpass.getuser(), note)
+        move = registry.roll_back(name, alias, _user(), note)
     now = "gone again" if move.version is None else f"{name}@{move.version} again"
     say(f"{name}@{alias} is {now}; it was {_place(name, move.before)}")
 
@@ -91,7 +92,7 @@ def retire(reference: Version, note: Note = None) -> None:
 
     with opened_registry() as registry:
         name, version = _version(reference)
-        registry.retire(name, version, unended_jobs, getpass.getuser(), note)
+        registry.retire(name, version, unended_jobs, _user(), note)
     say(f"{reference} is retired; `rowmill models rm {reference}` removes its files")
 
 
@@ -99,11 +100,19 @@ def remove(reference: Version) -> None:
     """Remove the files of a retired version; what is known about it stays."""
     with opened_registry() as registry:
         name, version = _version(reference)
-        registry.remove(name, version, getpass.getuser())
+        registry.remove(name, version, _user())
     say(f"the files of {reference} are removed")
 
 
 COMMANDS: Sequence[Callable[..., None]] = (alias, unalias, rollback, history, retire)
+
+
+def _user() -> str:
+    """Who is logged in; in a container that may be a number without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError since Python 3.13
+        return f"uid {os.getuid()}"
 
 
 def _alias(reference: str, default: str | None = None) -> tuple[str, str]:

@@ -241,9 +241,9 @@ def put(database: Database, registry: Registry, manifest: Manifest) -> None:
         values = row._asdict() | {"version": manifest.version, "manifest": manifest.model_dump(mode="json")}
         connection.execute(delete(versions).where(versions.c.version == manifest.version))
         connection.execute(versions.insert().values(values))
-    folder = registry.folder("line", manifest.version)
+    folder = registry.folder(manifest.name, manifest.version)
     if not folder.exists():
-        folder.symlink_to(registry.folder("line", 1))
+        folder.symlink_to(registry.folder(manifest.name, 1))
 
 
 def test_the_longest_unused_makes_room_for_as_many_bytes_as_come(sized: Counting) -> None:
