@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-MAX_SCORES = 1 << 20
+MAX_SCORES = 1 << 18
 # Dropping one bit would be followed by the next drop soon.
 _DROPPED_AT_ONCE = 4
 
@@ -21,23 +21,39 @@ class Ranking:
         self._dropped_bits = 0
         self._keys: np.ndarray = np.empty(0, np.int64)
         self._counts: np.ndarray = np.empty((0, 2), np.int64)  # others, members
+        self._pending: list[tuple[np.ndarray, np.ndarray]] = []
+        self._pending_rows = 0
 
     def add(self, scores: np.ndarray, is_member: np.ndarray) -> None:
         """Count more rows; no score is NaN."""
-        keys = np.concatenate([self._keys, _keys(scores) >> self._dropped_bits])
-        counts = np.zeros((len(keys), 2), np.int64)
-        counts[: len(self._keys)] = self._counts
-        counts[np.arange(len(self._keys), len(keys)), is_member.astype(np.int64)] = 1
-        self._keys, self._counts = _joined(keys, counts)
+        self._pending.append((_keys(scores), is_member))
+        self._pending_rows += len(scores)
+        if self._pending_rows >= self._max_scores:  # each counting sorts all that was counted so far
+            self._count()
+
+    def _count(self) -> None:
+        keys = [keys >> self._dropped_bits for keys, _ in self._pending]
+        counts = [np.eye(2, dtype=np.int64)[members.astype(np.int64)] for _, members in self._pending]
+        self._pending, self._pending_rows = [], 0
+        self._keys, self._counts = _joined(
+            np.concatenate([self._keys, *keys]), np.concatenate([self._counts, *counts])
+        )
         while len(self._keys) > self._max_scores:
             self._dropped_bits += _DROPPED_AT_ONCE
             self._keys, self._counts = _joined(self._keys >> _DROPPED_AT_ONCE, self._counts)
+
+    @property
+    def distinct(self) -> int:
+        """How many counts are kept."""
+        self._count()
+        return len(self._keys)
 
     def area(self) -> float | None:
         """How often a member has a larger score than another row; equal scores count half.
 
         None without rows of both kinds.
         """
+        self._count()
         others, members = self._counts.T.astype(np.float64)
         if not others.sum() or not members.sum():
             return None
@@ -49,7 +65,7 @@ def _joined(keys: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarra
     """Each key once, in order, with the counts of all its rows."""
     order = np.argsort(keys, kind="stable")
     keys = keys[order]
-    starts = np.flatnonzero(np.concatenate([keys[:1] == keys[:1], keys[1:] != keys[:-1]]))
+    starts = np.flatnonzero(np.diff(keys, prepend=keys[:1] - 1))
     return keys[starts], np.add.reduceat(counts[order], starts) if len(starts) else counts[:0]
 
 
