@@ -28,6 +28,7 @@ from api import (
     result_routes,
     stats_routes,
 )
+from api.at_once import ByThread
 from api.auth import Door
 from api.headers import DATA_HEADERS, SECURITY_HEADERS
 from api.result_cache import ResultCache
@@ -64,6 +65,7 @@ def create_app() -> APIFlask:
     bare_requests.register(app)
     app.after_request(_finish_response)
     errors.register(app)
+    app.wsgi_app = ByThread(app.wsgi_app)  # type: ignore[method-assign]
     if not limits.hold_predictions(settings):
         app.wsgi_app = ShortWay(app.wsgi_app, door, shop, log)  # type: ignore[method-assign]
     proxies.register(app, settings.trusted_proxies)

@@ -39,6 +39,9 @@ FREE = frozenset(
     {"health.healthz", "health.health", "health.readyz", "v2.live", "v2.ready", "mlflow.ping", "static"}
 )
 
+# A limit, and the routes that it counts together.
+Scoped = tuple[RateLimitItem, str]
+
 log = structlog.get_logger()
 
 
@@ -69,10 +72,13 @@ def register(app: APIFlask, settings: Settings) -> None:
         endpoint = request.endpoint or ""  # none: there is nothing at the address, which counts too
         if endpoint in FREE:
             return
-        who = caller_name()
-        for endpoints, limits in rules:
-            if endpoints is None or endpoint in endpoints:
-                counter.count(limits, "all" if endpoints is None else min(endpoints), who)
+        scoped = [
+            (limit, "all" if endpoints is None else min(endpoints))
+            for endpoints, limits in rules
+            if endpoints is None or endpoint in endpoints
+            for limit in limits
+        ]
+        counter.count(scoped, caller_name())
 
     app.before_request(check)
     app.register_error_handler(TooOften, _refusal)
@@ -117,31 +123,33 @@ class Counter:
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._closed_until: float | None = None  # None: Redis answers
 
-    def count(self, limits: Sequence[RateLimitItem], scope: str, who: str) -> None:
-        """Count one request of ``who``.
+    def count(self, limits: Sequence[Scoped], who: str) -> None:
+        """Count one request of ``who`` for each of the limits.
 
-        Raises ``TooOften`` for one that is over a limit, which is not counted.
+        Raises ``TooOften`` for one that is over any of them, which is counted for none.
         """
         now = time.monotonic()
         if self._closed_until is None or now >= self._closed_until:
             if self._closed_until is not None:
                 self._closed_until = now + BREAKER_SECONDS  # one asks, the others need not wait with it
             try:
-                _count(self._shared, limits, scope, who)
+                _count(self._shared, limits, who)
             except (redis.RedisError, OSError) as error:
                 self._closed_until = now + BREAKER_SECONDS
                 log.warning("rate limits are counted by this process alone", reason=str(error))
             else:
                 self._closed_until = None
                 return
-        _count(self._own, limits, scope, who)
+        _count(self._own, limits, who)
 
 
-def _count(counter: MovingWindowRateLimiter, limits: Sequence[RateLimitItem], scope: str, who: str) -> None:
-    for limit in limits:
-        if not counter.hit(limit, scope, who):
-            free_at = counter.get_window_stats(limit, scope, who).reset_time
-            raise TooOften(limit, max(1, math.ceil(free_at - time.time())))
+def _count(counter: MovingWindowRateLimiter, limits: Sequence[Scoped], who: str) -> None:
+    over = [scoped for scoped in limits if not counter.test(*scoped, who)]
+    # another request may have come between: then some are counted that need not be
+    over = over or [scoped for scoped in limits if not counter.hit(*scoped, who)]
+    if over:
+        free_at, limit = max((counter.get_window_stats(*each, who).reset_time, each[0]) for each in over)
+        raise TooOften(limit, max(1, math.ceil(free_at - time.time())))
 
 
 def _refusal(error: TooOften) -> Response:

@@ -20,6 +20,7 @@ from api.auth import Door
 from api.headers import DATA_HEADERS
 from jobs.feedback.log import PredictionLog
 from jobs.workshop import Workshop
+from models.manifest import Manifest
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -62,8 +63,6 @@ class ShortWay:
             if answer is not None:
                 return _send(answer, request_ids.begin(environ.get("HTTP_X_REQUEST_ID", "")), start_response)
             environ["wsgi.input"] = io.BytesIO(body)
-        if at_once.is_asked():
-            raise at_once.NotAtOnce
         return self.flask(environ, start_response)
 
     def _is_small(self, environ: WSGIEnvironment) -> bool:
@@ -88,6 +87,8 @@ class ShortWay:
         if route is None or "features" in route.manifest.signature.names:
             return None
         manifest = spreading.arm_for(route, value["features"], environ)
+        if at_once.is_asked() and not _is_light(manifest):
+            return None
         model = self._shop.models.loaded(manifest.name, manifest.version)
         answered = None if model is None else plain_answer(model, value["features"])
         if answered is None:
@@ -97,6 +98,12 @@ class ShortWay:
         environ[metering.ROUTE] = ROUTE
         spreading.note(route, manifest, environ)
         return {"model": {"name": manifest.name, "version": manifest.version}, **answered}
+
+
+def _is_light(manifest: Manifest) -> bool:
+    """Whether the model and its answer are small enough for a main loop."""
+    is_quick = manifest.row_cost_seconds <= at_once.MAX_ROW_SECONDS
+    return is_quick and len(manifest.targets[0].classes or ()) <= at_once.MAX_CLASSES
 
 
 def _read(environ: WSGIEnvironment) -> bytes:

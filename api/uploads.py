@@ -6,6 +6,7 @@ parsing, which would swallow a body that curl labels as a form, is never trigger
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 
@@ -20,6 +21,7 @@ from jobs.intake import Upload
 BLOCK_BYTES = 1 << 20
 # A refusal reaches a client only after it has sent its body; up to this much is read for its sake.
 MAX_DRAINED_BYTES = 64 << 20
+MAX_DRAINED_SECONDS = 30.0
 CODINGS = {"", "identity", "gzip", "x-gzip", "zstd"}
 
 
@@ -118,8 +120,8 @@ def drained(request: Request) -> Iterator[None]:
     except Exception:
         if getattr(request.environ["wsgi.input"], "is_held_back", False):
             raise  # the client asked first (Expect: 100-continue), and sends nothing
-        left, body = MAX_DRAINED_BYTES, Body(request)
+        left, body, until = MAX_DRAINED_BYTES, Body(request), time.monotonic() + MAX_DRAINED_SECONDS
         with suppress(Problem):  # it broke off: there is no more to read
-            while left > 0 and (block := body.read(min(BLOCK_BYTES, left))):
+            while left > 0 and time.monotonic() < until and (block := body.read(min(BLOCK_BYTES, left))):
                 left -= len(block)
         raise

@@ -16,8 +16,10 @@ MAX_WAITED_BODY_BYTES = 64 << 10
 _LENGTH = re.compile(rb"\r\ncontent-length:[ \t]*([0-9]{1,18})[ \t]*\r\n", re.IGNORECASE)
 # A body without a length, one that is not sent before it is asked for, and an answer that may be waited for.
 _LONG_HEADERS = re.compile(rb"\r\n(?:transfer-encoding|expect|prefer):", re.IGNORECASE)
-# Files, whoever reads them how fast, waiting for a job, and joining labels to a file.
-_LONG_ADDRESS = re.compile(rb"[A-Z]+ [^ ]*(?:/jobs/[^ /?]+(?:/result|/errors|[^ ]*[?&]wait=)|/feedback[ ?])")
+# Files, whoever reads them how fast, waiting for a job, joining labels; or what may mean that: %6Aobs.
+_LONG_ADDRESS = re.compile(
+    rb"[A-Z]+ [^ ]*(?:/jobs/[^ /?]+(?:/result|/errors|[^ ]*[?&]wait=)|/feedback[ ?]|%)"
+)
 # gunicorn refuses such a line end at once; a head with it would be waited for in vain.
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
@@ -37,6 +39,7 @@ class Arriving:
     def __init__(self, received: bytes, since: float) -> None:
         self.since = since
         self.received = bytearray(received)
+        self._searched_bytes = 0  # for the end of the head, which may come byte by byte
         self._complete_bytes: int | None = None  # known once the head is there
         self._is_long = False
 
@@ -57,7 +60,8 @@ class Arriving:
         if self._complete_bytes is None:
             if len(self.received) > MAX_HEAD_BYTES:
                 return Stage.ENDLESS
-            return Stage.COMPLETE if _BARE_LF.search(self.received) else Stage.INCOMPLETE
+            searched, self._searched_bytes = self._searched_bytes, len(self.received)
+            return Stage.COMPLETE if _BARE_LF.search(self.received, searched) else Stage.INCOMPLETE
         if self._is_long:
             return Stage.LONG
         return Stage.COMPLETE if len(self.received) >= self._complete_bytes else Stage.INCOMPLETE
@@ -65,7 +69,7 @@ class Arriving:
     def _read_head(self) -> int | None:
         """Bytes of the whole request; None while the end of its head is missing."""
         start = 2 if self.received.startswith(b"\r\n") else 0  # an empty line may stand before a request
-        end = self.received.find(b"\r\n\r\n", start)
+        end = self.received.find(b"\r\n\r\n", max(start, self._searched_bytes - 3))
         if end < 0:
             return None
         head = bytes(self.received[start : end + 4])

@@ -7,6 +7,7 @@ from the settings, unless ``--bind`` says otherwise (the embedded stack hands a 
 from __future__ import annotations
 
 import os
+import resource
 from typing import Any
 
 # Imported before gunicorn forks, so that its workers share the code in memory and start at once. Nothing is
@@ -32,6 +33,8 @@ graceful_timeout = 10
 limit_request_line = 8190
 # Whom to believe about forwarded requests is the app's to decide (setting trusted_proxies), not gunicorn's.
 forwarded_allow_ips = ""
+secure_scheme_headers: dict[str, str] = {}
+forwarder_headers = ""
 # The heartbeat file must never wait for a disk.
 worker_tmp_dir = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108 - unlinked as soon as it is open
 control_socket_disable = True
@@ -40,8 +43,10 @@ loglevel = "info"
 
 
 def post_fork(_server: Any, worker: Any) -> None:
-    """End the worker with its master, so that not even kill -9 leaves one serving on."""
+    """End the worker with its master, so that not even kill -9 leaves one serving on; give it its files."""
     die_with_parent(worker.ppid)
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def post_worker_init(worker: Any) -> None:

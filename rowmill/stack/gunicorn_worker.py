@@ -20,6 +20,7 @@ from selectors import EVENT_READ
 from typing import Any
 
 from gunicorn.workers.gthread import TConn, ThreadWorker
+from uuid6 import uuid7
 
 from api import at_once
 from rowmill.stack import server_errors
@@ -38,6 +39,11 @@ LONG_ANSWER_SECONDS = 300.0
 LINGER_SECONDS = 2.0
 MAX_LINGER_BYTES = 64 << 10
 BLOCK_BYTES = 64 << 10
+# A body that nobody read is waited for so long; else its connection ends with the answer.
+UNREAD_SECONDS = 0.1
+# Too many files are open: some are closed soon.
+_NO_ROOM = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+NO_ROOM_SECONDS = 0.5
 
 
 class Connection(TConn):  # type: ignore[misc]
@@ -89,6 +95,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self._arriving: dict[Connection, None] = {}
         self._lingering: dict[Connection, None] = {}
         self._is_postponed = False
+        self._accepts_from = 0.0
 
     def init_process(self) -> None:
         """Called in the new process, after the fork."""
@@ -103,12 +110,20 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         try:
             sock, client = listener.accept()
         except OSError as error:
-            if error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
+            if error.errno in _NO_ROOM:
+                self.log.warning("No connection is taken for a moment: %s", error)
+                self._accepts_from = time.monotonic() + NO_ROOM_SECONDS
+                self.set_accept_enabled(False)
+            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED, errno.EWOULDBLOCK):
                 raise
             return
         self.nr_conns += 1
         name = listener.getsockname()
         self.enqueue_req(Connection(self.cfg, sock, client, name, linger=self._linger))
+
+    def set_accept_enabled(self, enabled: bool) -> None:
+        """Called before each wait of the main loop."""
+        super().set_accept_enabled(enabled and time.monotonic() >= self._accepts_from)
 
     def enqueue_req(self, conn: TConn) -> None:
         """Wait for the next request of a connection, then give it to a thread."""
@@ -177,25 +192,34 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self.log.warning("A client left its answer unread for too long: %s", req.path)
             return False
 
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """Whether the connection can be used again. gunicorn waits 5 s for a body that nobody read."""
+        return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + UNREAD_SECONDS))
+
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer what never reached the app, or failed outside of it. Runs in a thread."""
         if at_once.is_asked():
             self._is_postponed = True
             return
         refusal = server_errors.refusal_of(exc)
+        request_id = str(uuid7())
         if refusal is server_errors.INTERNAL:
-            self.log.exception("Error outside of the app: %s", getattr(req, "uri", "no address was read"))
+            uri = getattr(req, "uri", "no address was read")
+            self.log.exception("Error outside of the app: %s, request %s", uri, request_id)
         else:
-            self.log.warning("Invalid request from %s: %s", addr[0] if addr else "", exc)
+            self.log.warning("Invalid request %s from %s: %s", request_id, addr[0] if addr else "", exc)
         client.settimeout(ANSWER_SECONDS)
         try:
-            client.sendall(server_errors.answer(refusal))
+            client.sendall(server_errors.answer(refusal, request_id))
         except OSError as error:
             self.log.debug("The client did not wait for the error: %s", error)
 
     def _refuse(self, conn: Connection, refusal: server_errors.Refusal) -> None:
+        request_id = str(uuid7())
+        self.log.warning("Request %s was refused: %s", request_id, refusal.code)
         try:
-            conn.sock.send(server_errors.answer(refusal))  # it fits into the empty buffer of any socket
+            # it fits into the empty buffer of any socket
+            conn.sock.send(server_errors.answer(refusal, request_id))
         except OSError as error:
             self.log.debug("The client did not wait for the error: %s", error)
         self.nr_conns -= 1

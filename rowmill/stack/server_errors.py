@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 
 from gunicorn.http import errors
-from uuid6 import uuid7
+
+from api.headers import DATA_HEADERS
 
 
 @dataclass(frozen=True)
@@ -56,9 +57,8 @@ def refusal_of(error: BaseException) -> Refusal:
     return next((refusal for kind, refusal in _BY_ERROR if isinstance(error, kind)), INTERNAL)
 
 
-def answer(refusal: Refusal) -> bytes:
+def answer(refusal: Refusal, request_id: str) -> bytes:
     """The whole answer, after which the connection ends."""
-    request_id = str(uuid7())
     problem = {
         "type": f"urn:rowmill:problem:{refusal.code}",
         "title": refusal.reason,
@@ -69,11 +69,15 @@ def answer(refusal: Refusal) -> bytes:
         "request_id": request_id,
     }
     body = json.dumps(problem) + "\n"
-    head = (
-        f"HTTP/1.1 {refusal.status} {refusal.reason}\r\n"
-        "Content-Type: application/problem+json\r\n"
-        f"Content-Length: {len(body)}\r\n"
-        f"X-Request-ID: {request_id}\r\n"
-        "Connection: close\r\n\r\n"
+    headers = (
+        ("Content-Type", "application/problem+json"),
+        ("Content-Length", len(body)),
+        ("X-Request-ID", request_id),
+        *DATA_HEADERS,
+        ("Connection", "close"),
     )
-    return (head + body).encode()
+    lines = [
+        f"HTTP/1.1 {refusal.status} {refusal.reason}",
+        *(f"{name}: {value}" for name, value in headers),
+    ]
+    return "\r\n".join([*lines, "", body]).encode()

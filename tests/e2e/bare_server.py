@@ -17,17 +17,30 @@ from tests.conftest import make_tables
 from tests.waiting import wait_until
 
 PATIENT = "rowmill.stack.gunicorn_settings"
+SOCKET = "api.sock"
 HURRIED = "tests.e2e.hurried_settings"
 
 
 class Server:
     """A running gunicorn on a socket of its own."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, folder: Path) -> None:
         self.port = port
+        self._folder = folder
 
     def connect(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=60)
+
+    def connect_locally(self) -> socket.socket:
+        """By the Unix socket."""
+        connection = socket.socket(socket.AF_UNIX)
+        connection.settimeout(60)
+        connection.connect(str(self._folder / SOCKET))
+        return connection
+
+    def log(self) -> str:
+        """What it wrote so far."""
+        return (self._folder / "server.log").read_text()
 
     def ask(self, request: bytes) -> tuple[int, dict[str, str], bytes]:
         """Send, and read until the server ends the connection."""
@@ -57,14 +70,15 @@ def serving(folder: Path, wine: AddedModel, config: str, **settings: object) -> 
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     given = {f"ROWMILL_{name.upper()}": str(value) for name, value in settings.items()}
-    command = [sys.executable, "-m", "gunicorn", "-c", f"python:{config}", "--bind", f"127.0.0.1:{port}"]
+    binds = ["--bind", f"127.0.0.1:{port}", "--bind", f"unix:{folder / SOCKET}"]
+    command = [sys.executable, "-m", "gunicorn", "-c", f"python:{config}", *binds]
     with (folder / "server.log").open("wb") as log:
         process = subprocess.Popen(
             [*command, "api:create_app()"],
             env={**os.environ, "ROWMILL_DATA_DIR": str(folder), **given},
             stderr=log,
         )
-    server = Server(port)
+    server = Server(port, folder)
     try:
         wait_until(lambda: is_up(server), "gunicorn serves", 60)
         yield server

@@ -53,6 +53,21 @@ def test_no_thread_is_needed_for_a_plain_row(server: Server) -> None:
         assert select.select([connection], [], [], 0)[0] == [], "it was answered: this shows nothing"
 
 
+def test_nothing_but_a_plain_row_is_answered_by_the_main_loop(
+    tmp_path_factory: pytest.TempPathFactory, wine: AddedModel
+) -> None:
+    # a limit is counted in Redis, which may have to be waited for
+    limited = {"rate_limit_predict": "1000/second"}
+    with (
+        serving(tmp_path_factory.mktemp("limited"), wine, ONE_THREAD, **limited) as server,
+        server.connect() as connection,
+    ):
+        connection.sendall(slow())
+        endless = request("GET", "/", "X-Endless: " + "y" * (70 << 10))[:-4]
+        assert server.ask(endless)[0] == 431  # by the main loop
+        assert select.select([connection], [], [], 0)[0] == [], "it was answered: this shows nothing"
+
+
 def test_what_is_not_plain_gets_its_answer_from_a_thread(server: Server) -> None:
     status, headers, _ = server.ask(plain("X-Request-ID: mine"))
     assert (status, headers["X-Request-ID"]) == (200, "mine")

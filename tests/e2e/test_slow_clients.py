@@ -14,6 +14,7 @@ import pytest
 
 from tests.builders import AddedModel
 from tests.e2e.bare_server import HURRIED, PATIENT, Server, answered, get, request, serving
+from tests.waiting import wait_until
 
 MEBIBYTE = 1 << 20
 
@@ -148,4 +149,36 @@ def test_requests_may_follow_each_other_at_once(patient: Server) -> None:
     with patient.connect() as connection:
         connection.sendall(first + posted + first + get("/version"))
         received = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]] == [b"200", b"422", b"200", b"200"]
+    assert [part[:3] for part in received.split(b"HTTP/1.1 ")[1:]] == [b"200", b"400", b"200", b"200"]
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["SCRIPT_NAME: /elsewhere", "PATH_INFO: /jobs", "X-Forwarded-Proto: https", "X-Forwarded-Ssl: on"],
+)
+def test_a_client_on_the_unix_socket_is_no_proxy(patient: Server, header: str) -> None:
+    with patient.connect_locally() as connection:
+        connection.sendall(get("/jobs", header))
+        status, _, body = answered(connection)
+    assert (status, json.loads(body)["code"]) == (401, "key_required")
+
+
+def test_a_body_that_nobody_read_is_not_waited_for(patient: Server) -> None:
+    asked = b"PUT /jobs?model=wine HTTP/1.1\r\nHost: evil.example\r\nContent-Length: 99999\r\n\r\n"
+    with patient.connect() as connection:
+        connection.settimeout(4)  # gunicorn itself would wait for five seconds
+        connection.sendall(asked)
+        status, _, body = answered(connection)
+    assert (status, json.loads(body)["code"]) == (421, "host_not_allowed")
+
+
+def test_a_server_without_room_for_connections_goes_on(
+    tmp_path_factory: pytest.TempPathFactory, wine: AddedModel
+) -> None:
+    with serving(tmp_path_factory.mktemp("crowded"), wine, "tests.e2e.few_files_settings") as server:
+        with ExitStack() as open_sockets:
+            for _ in range(150):
+                open_sockets.enter_context(server.connect())
+            wait_until(lambda: "Too many open files" in server.log(), "the process has no room", 30)
+        assert server.ask(get("/healthz"))[0] == 200
+        assert server.log().count("Booting worker") == 1

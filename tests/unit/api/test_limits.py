@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from api.limits import BREAKER_SECONDS, TIMEOUT_SECONDS, Counter, TooOften, parse_limits
+from api.limits import BREAKER_SECONDS, TIMEOUT_SECONDS, Counter, Scoped, TooOften, parse_limits
 from rowmill.stack.redis_server import embedded_url, redis_arguments, socket_path
 from tests.unit.api.conftest import MakeApp
 from tests.waiting import wait_until
@@ -35,6 +35,10 @@ def statuses(client: Any, *addresses: str, **more: Any) -> list[int]:
     return [client.get(address, **more).status_code for address in addresses]
 
 
+def scoped(text: str) -> list[Scoped]:
+    return [(limit, "all") for limit in parse_limits(text)]
+
+
 def test_who_is_over_the_limit_waits_and_may_come_back(
     stocked: Path, make_app: MakeApp, redis_url: str
 ) -> None:
@@ -50,31 +54,31 @@ def test_who_is_over_the_limit_waits_and_may_come_back(
 
 
 def test_retry_after_is_when_the_oldest_request_no_longer_counts(redis_url: str) -> None:
-    counter, limits = Counter(redis_url), parse_limits("2/minute")
+    counter, limits = Counter(redis_url), scoped("2/minute")
     before = time.time()
     for _ in range(2):
-        counter.count(limits, "all", "somebody")
+        counter.count(limits, "somebody")
     with pytest.raises(TooOften) as refused:
-        counter.count(limits, "all", "somebody")
+        counter.count(limits, "somebody")
     assert 60 - math.ceil(time.time() - before) <= refused.value.wait_seconds <= 60
-    counter.count(limits, "all", "somebody else")
-    counter.count(limits, "another scope", "somebody")
+    counter.count(limits, "somebody else")
+    counter.count([(limit, "another scope") for limit, _ in limits], "somebody")
 
 
 def test_processes_count_together(redis_url: str) -> None:
-    limits = parse_limits("2/minute")
+    limits = scoped("2/minute")
     for _ in range(2):
-        Counter(redis_url).count(limits, "all", "somebody")
+        Counter(redis_url).count(limits, "somebody")
     with pytest.raises(TooOften):
-        Counter(redis_url).count(limits, "all", "somebody")
+        Counter(redis_url).count(limits, "somebody")
 
 
 def test_several_limits_hold_at_once(redis_url: str) -> None:
-    counter, limits = Counter(redis_url), parse_limits("3/hour;100/second")
+    counter, limits = Counter(redis_url), scoped("3/hour;100/second")
     for _ in range(3):
-        counter.count(limits, "all", "somebody")
+        counter.count(limits, "somebody")
     with pytest.raises(TooOften, match="3 per 1 hour"):
-        counter.count(limits, "all", "somebody")
+        counter.count(limits, "somebody")
 
 
 def test_predictions_and_submissions_have_limits_of_their_own(
@@ -129,20 +133,19 @@ def test_limits_hold_in_the_process_while_redis_is_gone(stocked: Path, make_app:
 def test_a_frozen_redis_is_asked_once_and_not_by_everybody(
     redis_process: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:
-    counter, limits = Counter(embedded_url(tmp_path)), parse_limits("100000/hour")
-    counter.count(limits, "all", "somebody")
+    counter, limits = Counter(embedded_url(tmp_path)), scoped("100000/hour")
+    counter.count(limits, "somebody")
     os.kill(redis_process.pid, signal.SIGSTOP)
     started = time.monotonic()
     threads = [
-        threading.Thread(target=counter.count, args=(limits, "all", f"client {number}"))
-        for number in range(8)
+        threading.Thread(target=counter.count, args=(limits, f"client {number}")) for number in range(8)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     for _ in range(500):
-        counter.count(limits, "all", "somebody")
+        counter.count(limits, "somebody")
     # each look at Redis costs its time-out: a second one by each request would be 50 s
     assert time.monotonic() - started < 500 * TIMEOUT_SECONDS / 5
     os.kill(redis_process.pid, signal.SIGCONT)
@@ -151,17 +154,17 @@ def test_a_frozen_redis_is_asked_once_and_not_by_everybody(
 def test_redis_counts_again_when_it_is_back(
     redis_process: subprocess.Popen[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counter, limits = Counter(embedded_url(tmp_path)), parse_limits("3/hour")
+    counter, limits = Counter(embedded_url(tmp_path)), scoped("3/hour")
     for _ in range(3):
-        counter.count(limits, "all", "somebody")
+        counter.count(limits, "somebody")
     os.kill(redis_process.pid, signal.SIGSTOP)
-    counter.count(limits, "all", "somebody")  # by this process alone
+    counter.count(limits, "somebody")  # by this process alone
     os.kill(redis_process.pid, signal.SIGCONT)
-    counter.count(limits, "all", "somebody")  # the breaker is still open
+    counter.count(limits, "somebody")  # the breaker is still open
     later = time.monotonic() + BREAKER_SECONDS
     monkeypatch.setattr("api.limits.time.monotonic", lambda: later)
     with pytest.raises(TooOften):
-        counter.count(limits, "all", "somebody")
+        counter.count(limits, "somebody")
 
 
 def test_without_limits_redis_is_not_asked(stocked: Path, make_app: MakeApp) -> None:
@@ -169,3 +172,21 @@ def test_without_limits_redis_is_not_asked(stocked: Path, make_app: MakeApp) -> 
     named = {getattr(hook, "__module__", "") for hook in app.before_request_funcs[None]}
     assert "api.auth" in named
     assert "api.limits" not in named
+
+
+def test_a_request_that_one_limit_refuses_uses_up_no_other(redis_url: str) -> None:
+    counter, limits = Counter(redis_url), scoped("1/minute;3/hour")
+    counter.count(limits, "somebody")
+    for _ in range(5):
+        with pytest.raises(TooOften, match="1 per 1 minute") as refused:
+            counter.count(limits, "somebody")
+        assert refused.value.wait_seconds <= 60
+    counter.count(scoped("2/hour"), "somebody else")
+
+
+def test_the_longest_wait_is_told(redis_url: str) -> None:
+    counter, limits = Counter(redis_url), scoped("1/minute;1/hour")
+    counter.count(limits, "somebody")
+    with pytest.raises(TooOften, match="1 per 1 hour") as refused:
+        counter.count(limits, "somebody")
+    assert refused.value.wait_seconds > 60
