@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 from pathlib import Path
 from typing import Self
 
@@ -65,6 +66,19 @@ class Settings(BaseSettings):
     )
     prediction_ttl_seconds: float = Field(
         30 * 86400, gt=0, description="How long logged predictions and their labels are kept."
+    )
+    accuracy_below: float = Field(
+        0, ge=0, le=1, description="A version whose accuracy falls below this is told of; 0: none is watched."
+    )
+    accuracy_command: str = Field(
+        "", description="Command that the caretaker calls when one falls; without a shell."
+    )
+    accuracy_command_seconds: float = Field(600, gt=0, description="How long that command may run.")
+    accuracy_window_seconds: float = Field(
+        7 * 86400, gt=0, description="Predictions of so long count for what is watched."
+    )
+    accuracy_labels: int = Field(
+        100, ge=1, description="Labels that must be known of them before a version is judged."
     )
     max_chunk_bytes: int = Field(32 * MIB, ge=1024, description="Most input bytes that one chunk may cover.")
     chunk_seconds: float = Field(0.3, gt=0, description="Scoring time that a chunk is cut for.")
@@ -185,6 +199,17 @@ class Settings(BaseSettings):
         return key
 
     @model_validator(mode="after")
+    def _check_accuracy_command(self) -> Self:
+        """Shown when a process starts, not when the command is needed."""
+        if self.accuracy_command and not self.accuracy_below:
+            raise ValueError("ROWMILL_ACCURACY_COMMAND is called below ROWMILL_ACCURACY_BELOW; set that too")
+        try:
+            shlex.split(self.accuracy_command)
+        except ValueError as error:
+            raise ValueError(f"ROWMILL_ACCURACY_COMMAND cannot be split into words: {error}") from error
+        return self
+
+    @model_validator(mode="after")
     def _read_admin_key(self) -> Self:
         """The file is read once: the processes of a stack are told the key itself."""
         if self.admin_key_file and not self.admin_key.get_secret_value():
@@ -215,3 +240,8 @@ def sources() -> dict[str, str]:
     found.update(dict.fromkeys(DotEnvSettingsSource(Settings)(), ".env"))
     found.update(dict.fromkeys(EnvSettingsSource(Settings)(), "environment"))
     return {name: found[name] for name in Settings.model_fields}
+
+
+def environment_of_child(**more: str) -> dict[str, str]:
+    """What this process was started with, for a program that it starts, and ``more``."""
+    return {**os.environ, **more}

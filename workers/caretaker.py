@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from base import logs
 from base.settings import Settings
 from jobs.caretaker import Caretaker
+from jobs.feedback.watch import AccuracyWatch
 from jobs.stores import Stores
 
 log = structlog.get_logger()
@@ -23,14 +24,17 @@ def main() -> None:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    caretaker = Caretaker(Stores.connect(settings))
+    stores = Stores.connect(settings)
+    caretaker, watch = Caretaker(stores), AccuracyWatch(stores)
     while not stop.is_set():
         try:
             caretaker.tick()
+            watch.tick()
         except (SQLAlchemyError, OSError) as error:
             log.error("tick failed", reason=str(error))
         stop.wait(settings.caretaker_seconds)
-    caretaker.stores.close()
+    watch.close()
+    stores.close()
 
 
 if __name__ == "__main__":

@@ -232,6 +232,8 @@ api_keys = Table(
     Column("max_stored_bytes", BigInteger),
 )
 
+_LABELLED = text("labelled_at IS NOT NULL")
+
 # Answers of ``POST /predict``, where they are logged, and what later turned out to be true.
 predictions = Table(
     "predictions",
@@ -250,6 +252,8 @@ predictions = Table(
     Column("labelled_at", Float(53)),
     Index(None, "owner", "key"),
     Index(None, "hour", "model_name"),
+    # few of many: what is watched is asked every minute
+    Index("ix_predictions_labelled", "hour", sqlite_where=_LABELLED, postgresql_where=_LABELLED),
 )
 
 # Predictions that were answered and not logged, for want of room or of a database.
@@ -282,6 +286,16 @@ job_labels = Table(
     Column("revision", Integer, nullable=False),
     Column("labelled_at", Float(53), nullable=False),
     Index(None, "model_name", "hour"),
+)
+
+# Whether a version's accuracy was below the threshold when it was last looked at.
+accuracy_states = Table(
+    "accuracy_states",
+    metadata,
+    Column("model_name", String(128), primary_key=True),
+    Column("model_version", Integer, primary_key=True, autoincrement=False),
+    Column("is_low", Boolean, nullable=False),
+    Column("changed_at", Float(53), nullable=False),
 )
 
 # In place of an owner, where all of them are meant. No owner is called so.

@@ -12,6 +12,7 @@ import typer
 
 from rowmill.cli import (
     compare_commands,
+    feedback_commands,
     job_commands,
     keys_commands,
     models_commands,
@@ -52,6 +53,7 @@ def _root(
 score_commands.register(app)
 job_commands.register(app)
 compare_commands.register(app)
+feedback_commands.register(app)
 app.add_typer(models_commands.app, name="models")
 app.add_typer(keys_commands.app, name="keys")
 stack_commands.register(app)

@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, Unpack
+from urllib.parse import quote
 
+from rowmill.client import feedback
 from rowmill.client.comparison.document import Comparison
 from rowmill.client.errors import DigestMismatch
 from rowmill.client.job import Job
@@ -20,6 +22,7 @@ from rowmill.client.upload import Progress, is_frame, opened
 if TYPE_CHECKING:
     import pandas as pd
 
+    from rowmill.client.feedback import Labels
     from rowmill.client.upload import Source
 
 DEFAULT_URL = "http://127.0.0.1:8000"
@@ -159,23 +162,60 @@ class Client:
         return models
 
     def predict(
-        self, rows: Mapping[str, Any] | Sequence[Any] | os.PathLike[str], model: str | None = None
+        self,
+        rows: Mapping[str, Any] | Sequence[Any] | os.PathLike[str],
+        model: str | None = None,
+        *,
+        key: str | Sequence[str] | None = None,
     ) -> dict[str, Any]:
         """Score at once: a record (a mapping, or values in column order), records, an image or a text.
 
         An image is its file's bytes, or the path of it. Several texts are records: ``[["one"], ["two"]]``.
+        `key` is your own name for the row (of several rows one for each), to send its true label later.
         """
-        # scoring changes nothing on the server, so it may be asked again
+        # scoring changes nothing that counts, so it may be asked again
         answer: dict[str, Any] = self._transport.json(
-            "POST", "/predict", **_prediction_request(rows, model), repeat=True
+            "POST", "/predict", **_prediction_request(rows, model, key), repeat=True
         )
         return answer
 
+    def feedback(
+        self,
+        labels: Labels,
+        *,
+        job: str | None = None,
+        model: str | None = None,
+        key: str | None = None,
+        row: str | None = None,
+        prediction_id: str | None = None,
+        label: str | None = None,
+    ) -> dict[str, Any]:
+        """Send true labels, and return what became of them; the same ones again change nothing.
 
-def _prediction_request(rows: Any, model: str | None) -> dict[str, Any]:
+        `labels` is a file, an open binary file or a DataFrame, whose columns the options name, or a list of
+        mappings with `label` and one of `prediction_id`, `key` and `row`. `job`: they are of its rows.
+        `model`: whose single predictions the keys name. `key`: the column of keys, in the job's result too.
+        """
+        columns = {"key": key, "row": row, "prediction_id": prediction_id, "label": label}
+        return feedback.send(self._transport, labels, {"job": job, "model": model, **columns})
+
+    def accuracy(
+        self, model: str, *, version: int | None = None, window: str | None = None
+    ) -> dict[str, Any]:
+        """How right a model's versions were over time, as far as labels are known; `window` such as "7d"."""
+        query = as_query({"version": version, "window": window})
+        found: dict[str, Any] = self._transport.json(
+            "GET", f"/models/{quote(model, safe='')}/accuracy", params=query
+        )
+        return found
+
+
+def _prediction_request(rows: Any, model: str | None, key: str | Sequence[str] | None) -> dict[str, Any]:
     if isinstance(rows, bytes | os.PathLike):
         image = rows if isinstance(rows, bytes) else Path(rows).read_bytes()
-        return {"files": {"image": ("image", image)}, "params": as_query({"model": model})}
+        return {"files": {"image": ("image", image)}, "params": as_query({"model": model, "key": key})}
     one = isinstance(rows, Mapping) or not any(isinstance(row, Mapping | list | tuple) for row in rows)
-    body = {"model": model} if model else {}
+    body: dict[str, Any] = {"model": model} if model else {}
+    if key is not None:
+        body["key" if one else "keys"] = key
     return {"json": {**body, "features" if one else "instances": rows}}

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +68,34 @@ def test_one_record_and_several_are_told_apart(
     server.on("POST", "/predict", as_json({"prediction": 1}))
     assert client.predict(rows, "wine") == {"prediction": 1}
     assert json.loads(server.seen[0].body) == {"model": "wine", field: rows}
+
+
+def test_a_key_stands_beside_its_row(client: Client, server: TalkingServer) -> None:
+    server.on("POST", "/predict", as_json({"prediction": 1}))
+    client.predict([13.2], "wine", key="a")
+    client.predict([[13.2], [12.1]], key=["a", "b"])
+    client.predict(b"image", key="c")
+    one, several, image = server.seen
+    assert json.loads(one.body) == {"model": "wine", "key": "a", "features": [13.2]}
+    assert json.loads(several.body) == {"keys": ["a", "b"], "instances": [[13.2], [12.1]]}
+    assert image.query == {"key": "c"}
+
+
+def test_labels_are_entries_or_a_file(client: Client, server: TalkingServer, tmp_path: Path) -> None:
+    server.on("POST", "/feedback", as_json({"labels": {"sent": 1}}))
+    entries = [{"key": "a", "label": True}]
+    assert client.feedback(entries, model="wine") == {"labels": {"sent": 1}}
+    (tmp_path / "labels.csv").write_text("id,label\n1,2\n")
+    client.feedback(tmp_path / "labels.csv", job="j1", key="id")
+    by_entry, by_file = server.seen
+    assert (by_entry.query, json.loads(by_entry.body)) == ({"model": "wine"}, {"labels": entries})
+    assert (by_file.query, by_file.body) == ({"job": "j1", "key": "id"}, b"id,label\n1,2\n")
+
+
+def test_accuracy_is_asked_of_one_version(client: Client, server: TalkingServer) -> None:
+    server.on("GET", "/models/wine/accuracy", as_json({"versions": []}))
+    assert client.accuracy("wine", version=3, window="7d") == {"versions": []}
+    assert server.seen[0].query == {"version": "3", "window": "7d"}
 
 
 def test_row_errors_are_read_one_by_one(client: Client, server: TalkingServer) -> None:
