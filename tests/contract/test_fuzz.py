@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.builders import AddedModel
 from tests.contract.conftest import Served
 from tests.fuzz.requests import Maker
 from tests.fuzz.run import fuzz
+from tests.fuzz.sensible import about_tables
 
 SEED = 2026
 REQUESTS = 2000
@@ -18,14 +20,17 @@ def database_url(sqlite_url: str) -> str:
     return sqlite_url
 
 
-def test_no_request_is_answered_with_a_fault(served: Served) -> None:
+def test_no_request_is_answered_with_a_fault(served: Served, wine: AddedModel) -> None:
     document = served.get("/openapi.json").json
     jobs = [served.work(served.submit())["id"], served.submit()["id"]]
-    outcome = fuzz(served.client.application, document, jobs, seed=SEED, numbers=range(REQUESTS))
+    right = about_tables("wine", wine.sample.read_bytes())
+    app = served.client.application
+    outcome = fuzz(app, document, jobs, right, seed=SEED, numbers=range(REQUESTS))
     assert outcome.faults == []
     assert outcome.statuses.total() == REQUESTS
     # they get somewhere: an address or a method that is not there is the smaller part
     assert sum(outcome.statuses[status] for status in (404, 405)) < REQUESTS * 0.5
+    assert {sent.path: outcome.good[sent.path] > 10 for sent in right} == {sent.path: True for sent in right}
 
 
 def test_a_request_can_be_made_again() -> None:

@@ -10,12 +10,21 @@ import tempfile
 import time
 from pathlib import Path
 
+import joblib
+from sklearn.datasets import load_digits
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
 from api import create_app
 from base.database import Database
 from models.adding import NewVersion
+from models.manifest import ImageSpec
 from models.registry import Registry
 from tests.builders import trained_wine
 from tests.fuzz.run import fuzz
+from tests.fuzz.sensible import about_pictures, about_tables, about_texts
 
 ROUND = 2000
 
@@ -32,13 +41,26 @@ def main() -> int:
         database = Database(f"sqlite:///{folder / 'rowmill.db'}")
         database.upgrade()
         file, sample = trained_wine(folder)
-        Registry(database, folder / "models").add(NewVersion("wine", file, sample=sample))
+        registry = Registry(database, folder / "models")
+        registry.add(NewVersion("wine", file, sample=sample))
+        add_others(registry, folder)
         database.dispose()
         return run(sample.read_bytes(), given.seed, given.requests)
 
 
+def add_others(registry: Registry, folder: Path) -> None:
+    """A model of pictures and one of texts."""
+    pixels, digits = load_digits(return_X_y=True)
+    joblib.dump(RandomForestClassifier(5, random_state=0).fit(pixels, digits), folder / "digits.joblib")
+    registry.add(NewVersion("digits", folder / "digits.joblib", image=ImageSpec(width=8, height=8, high=16)))
+    moods = make_pipeline(TfidfVectorizer(), LogisticRegression())
+    joblib.dump(moods.fit(["a good day", "a bad day"] * 5, ["good", "bad"] * 5), folder / "moods.joblib")
+    registry.add(NewVersion("moods", folder / "moods.joblib", text="text"))
+
+
 def run(rows: bytes, seed: int, count: int) -> int:
     """The rounds, with a line about each."""
+    sensible = [*about_tables("wine", rows), *about_pictures("digits", (8, 8)), *about_texts("moods")]
     app = create_app()
     client = app.test_client()
     document = client.get("/openapi.json").get_json()
@@ -47,12 +69,15 @@ def run(rows: bytes, seed: int, count: int) -> int:
         made = [client.post("/jobs?model=wine", data=rows).get_json() for _ in range(2)]
         began = time.monotonic()
         numbers = range(start, min(start + ROUND, count))
-        outcome = fuzz(app, document, [job["id"] for job in made], seed=seed, numbers=numbers)
+        jobs = [job["id"] for job in made]
+        outcome = fuzz(app, document, jobs, sensible, seed=seed, numbers=numbers)
         faults += len(outcome.faults)
         for line in outcome.faults:
             print(line)
         pace = len(numbers) / (time.monotonic() - began)
+        good = {path.decode(): outcome.good[path] for path in {sent.path for sent in sensible}}
         print(f"seed {seed}: {numbers.stop} sent, {faults} faults, {pace:.0f}/s, {dict(outcome.statuses)}")
+        print(f"  below 300: {good}")
     app.extensions["workshop"].close()
     return bool(faults)
 

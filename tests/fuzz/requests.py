@@ -6,7 +6,8 @@ import io
 import json
 import random
 import sys
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -156,8 +157,17 @@ class Sent:
 class Maker:
     """Makes request ``number`` of a seed, for the routes and names that the server has."""
 
-    def __init__(self, seed: int, routes: dict[str, list[str]], options: list[str], jobs: list[str]) -> None:
+    def __init__(
+        self,
+        seed: int,
+        routes: dict[str, list[str]],
+        options: list[str],
+        jobs: list[str],
+        sensible: Sequence[Sent] = (),
+    ) -> None:
+        """``sensible``: requests that are right; a third of all are these, often with some bytes changed."""
         self._seed = seed
+        self._sensible = sensible
         self._routes = routes  # the methods of each path
         self._options = options
         self._jobs = jobs
@@ -165,6 +175,8 @@ class Maker:
     def make(self, number: int) -> Sent:
         """Always the same for the same seed and number."""
         rng = random.Random(f"{self._seed}/{number}")
+        if self._sensible and rng.random() < 0.33:
+            return self._nearly(rng, rng.choice(self._sensible))
         headers = {f"HTTP_{rng.choice(HEADERS)}": self._line(rng) for _ in range(rng.choice([0, 0, 1, 2, 5]))}
         if rng.random() < 0.7:
             headers["CONTENT_TYPE"] = rng.choice(TYPES)
@@ -177,6 +189,11 @@ class Maker:
             _mutated(rng, rng.choice(BODIES)),
             headers,
         )
+
+    def _nearly(self, rng: random.Random, right: Sent) -> Sent:
+        more = {f"HTTP_{rng.choice(HEADERS)}": self._line(rng)} if rng.random() < 0.2 else {}
+        query = self._query(rng) if rng.random() < 0.1 else right.query
+        return replace(right, body=_mutated(rng, right.body), query=query, headers=right.headers | more)
 
     def _path(self, rng: random.Random, route: str) -> bytes:
         parts = route.split("/")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,14 +19,21 @@ HONEST = {"not_ready"}
 
 @dataclass
 class Outcome:
-    """How many answers of each status, and the requests whose answers are faults."""
+    """How many answers there were of which kind, and the requests whose answers are faults."""
 
     statuses: Counter[int] = field(default_factory=Counter)
+    good: Counter[bytes] = field(default_factory=Counter)  # answers below 300, by path
     faults: list[str] = field(default_factory=list)
 
 
 def fuzz(
-    app: WSGIApplication, document: dict[str, Any], jobs: list[str], *, seed: int, numbers: range
+    app: WSGIApplication,
+    document: dict[str, Any],
+    jobs: list[str],
+    sensible: Sequence[Sent],
+    *,
+    seed: int,
+    numbers: range,
 ) -> Outcome:
     """Send the requests with these numbers; ``document`` says which addresses and options there are."""
     options = sorted(
@@ -39,12 +47,14 @@ def fuzz(
     )
     routes = {path: [method.upper() for method in methods] for path, methods in document["paths"].items()}
     more = {path: ["GET"] for path in ("/docs", "/openapi.json", "/nowhere", "/static/rowmill.css")}
-    maker = Maker(seed, routes | more, options, jobs)
+    maker = Maker(seed, routes | more, options, jobs, sensible)
     outcome = Outcome()
     for number in numbers:
         sent = maker.make(number)
         status, body = ask(app, sent)
         outcome.statuses[status] += 1
+        if status < 300:
+            outcome.good[sent.path] += 1
         if reason := fault(sent, status, body):
             outcome.faults.append(f"seed {seed}, number {number}: {reason}: {sent}")
     return outcome
