@@ -92,12 +92,15 @@ def roll_back(connection: Connection, name: str, alias: str, change: Change) -> 
 
 
 def _standing(moves: Iterator[Move]) -> list[int | None]:
-    """Where an alias pointed, without what was taken back; the last entry is where it points now."""
+    """Where an alias pointed, without what was taken back; the last entry is where it points now.
+
+    A move to where it pointed already (a nightly run done twice) is no step that could be taken back.
+    """
     standing: list[int | None] = []
     for each in moves:
         if each.is_rollback:
             standing.pop()
-        else:
+        elif each.version != each.before:
             standing.append(each.version)
     return standing
 

@@ -79,6 +79,16 @@ def test_a_rollback_goes_back_one_move_and_another_one_further(registry: Registr
     ]
 
 
+def test_a_move_to_the_same_version_is_no_step_to_go_back(registry: Registry) -> None:
+    for version in (1, 1, 2, 2, 2):
+        registry.set_alias("line", version, "production", "me")
+    assert registry.roll_back("line", "production", "me").version == 1
+    registry.set_alias("line", 1, "production", "me")
+    with pytest.raises(ModelError, match="nothing to go back to"):
+        registry.roll_back("line", "production", "me")
+    assert len(moves(registry)) == 7
+
+
 def test_a_rollback_never_goes_to_a_version_that_is_retired(registry: Registry) -> None:
     registry.set_alias("line", 1, "production", "me")
     registry.set_alias("line", 2, "production", "me")
