@@ -67,7 +67,6 @@ class Trees:
         if matrix.ndim != 2 or matrix.shape[1] != self.features:
             raise Unsure
         assert walking is not None
-        add = walking.add_leaves_of_sets if len(self.left_sets) else walking.add_leaves
         matrix = _fixed(matrix)
         sums = np.empty((len(matrix), len(self.start)))
         sums[:] = self.start
@@ -77,7 +76,7 @@ class Trees:
             count = min(tile_rows, len(matrix) - first)
             if not walking.fill(matrix, first, count, tile, self.takes_nan, self.takes_infinite):
                 raise Unsure
-            add(tile, count, *self._arrays, sums[first : first + count], *self._sets)
+            walking.add_leaves(tile, count, *self._arrays, sums[first : first + count])
         return self._answers(sums)
 
     def answer_one(self, row: np.ndarray) -> np.ndarray:
@@ -86,8 +85,7 @@ class Trees:
         if len(row) != self.features:
             raise Unsure
         sums = self.start.copy()
-        add = walking.add_one_of_sets if len(self.left_sets) else walking.add_one
-        if not add(row, self.takes_nan, self.takes_infinite, *self._arrays, sums, *self._sets):
+        if not walking.add_one(row, self.takes_nan, self.takes_infinite, *self._arrays, sums):
             raise Unsure
         answers: np.ndarray = self._answers(sums[None])[0]
         return answers
@@ -104,17 +102,20 @@ class Trees:
     @cached_property
     def _arrays(self) -> tuple[Any, ...]:
         arrays = (self.nodes, self.leaf_rows, self.roots, self.depths)
-        return (*map(_fixed, arrays), np.uint64(self.bits), _fixed(self.leaf_values))
-
-    @cached_property
-    def _sets(self) -> tuple[Any, ...]:
-        return tuple(map(_fixed, (self.left_sets, self.known_sets))) if len(self.left_sets) else ()
+        sets = (self.left_sets, self.known_sets) if len(self.left_sets) else ()
+        return (
+            *map(_fixed, arrays),
+            np.uint64(self.bits),
+            _fixed(self.leaf_values),
+            *(map(_fixed, sets) if sets else (None, None)),
+        )
 
     def _is_sound(self, walking: ModuleType) -> bool:
         """Whether no walk can leave the arrays. A pass over all nodes, but without arithmetic."""
         trees, outputs = len(self.depths), len(self.start)
         shaped = (
-            len(self.roots) == trees + 1
+            2 <= self.bits < 64
+            and len(self.roots) == trees + 1
             and trees > 0
             and (self.roots[0], self.roots[-1]) == (0, len(self.nodes))
             and bool((np.diff(self.roots) > 0).all())

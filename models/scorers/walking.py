@@ -33,46 +33,45 @@ def _compiled(function: Callable[..., Any]) -> Any:
 def fill(matrix: Any, first: int, count: int, tile: Any, takes_nan: bool, takes_infinite: bool) -> bool:
     """Copy ``count`` rows in the tile's type; False if there is a value that the estimator refuses."""
     for feature in range(matrix.shape[1]):
+        unusual = False
         for row in range(count):
             tile[row, 2 * feature + 1] = matrix[first + row, feature]
             value = tile[row, 2 * feature + 1]
             tile[row, 2 * feature] = value
-            if not np.isfinite(value):
-                if not (takes_nan if np.isnan(value) else takes_infinite):
-                    return False
+            unusual |= not abs(value) < np.inf
+        if unusual:
+            for row in range(count):
+                value = tile[row, 2 * feature]
                 if np.isnan(value):
                     tile[row, 2 * feature] = -np.inf
+                if not (abs(value) < np.inf or (takes_nan if np.isnan(value) else takes_infinite)):
+                    return False
     return True
 
 
 @_compiled
-def numeric_step(tree: Any, tile: Any, row: int, at: Any, bits: Any) -> Any:
-    """From one node to its child; a leaf leads to itself."""
-    node = tree[at]
-    word = np.uint64(node.word)
-    value = tile[row, word & ((np.uint64(1) << (bits - np.uint64(1))) - np.uint64(1))]
-    return (word >> bits) + np.uint64(not value <= node.threshold)
-
-
-@_compiled
 def step(tree: Any, tile: Any, row: int, at: Any, bits: Any, left_sets: Any, known_sets: Any) -> Any:
-    """The same where a node may also ask for a set of categories; its threshold is then the set's number."""
+    """From one node to its child; a leaf leads to itself.
+
+    In a node that asks for a set of categories the threshold is the set's number. Without such nodes the sets
+    are None, and what asks for them is not even compiled.
+    """
     node = tree[at]
     word = np.uint64(node.word)
     categorical_bit = np.uint64(1) << (bits - np.uint64(1))
     column = word & (categorical_bit - np.uint64(1))
-    if not word & categorical_bit:
-        return (word >> bits) + np.uint64(not tile[row, column] <= node.threshold)
-    goes_right = word & np.uint64(NAN_RIGHT)  # also if the category is not known
-    value = tile[row, column | np.uint64(1)]
-    if value >= 0:
-        category = np.uint64(value) & np.uint64(255)
-        place, bit = category >> np.uint64(5), np.uint32(1) << np.uint32(category & np.uint64(31))
-        if left_sets[np.uint64(node.threshold), place] & bit:
-            goes_right = np.uint64(0)
-        elif known_sets[column >> np.uint64(1), place] & bit:
-            goes_right = np.uint64(1)
-    return (word >> bits) + goes_right
+    if left_sets is not None and word & categorical_bit:
+        goes_right = word & np.uint64(NAN_RIGHT)  # also if the category is not known
+        value = tile[row, column | np.uint64(1)]
+        if value >= 0:
+            category = np.uint64(value) & np.uint64(255)
+            place, bit = category >> np.uint64(5), np.uint32(1) << np.uint32(category & np.uint64(31))
+            if left_sets[np.uint64(node.threshold), place] & bit:
+                goes_right = np.uint64(0)
+            elif known_sets[column >> np.uint64(1), place] & bit:
+                goes_right = np.uint64(1)
+        return (word >> bits) + goes_right
+    return (word >> bits) + np.uint64(not tile[row, column] <= node.threshold)
 
 
 @_compiled
@@ -85,6 +84,8 @@ def add_leaves(
     depths: Any,
     bits: Any,
     values: Any,
+    left_sets: Any,
+    known_sets: Any,
     out: Any,
 ) -> None:
     """Add to each row of ``out`` what the trees answer, in their order.
@@ -100,40 +101,17 @@ def add_leaves(
         for row in range(0, count, LANES):
             at[:] = 0
             for _ in range(depths[tree]):
+                moved = np.uint64(0)
                 for lane in range(LANES):
-                    at[lane] = numeric_step(inside, tile, row + lane, at[lane], bits)
+                    child = step(inside, tile, row + lane, at[lane], bits, left_sets, known_sets)
+                    moved |= child ^ at[lane]
+                    at[lane] = child
+                if not moved:  # most leaves of a lopsided tree lie far above its depth
+                    break
             for lane in range(min(LANES, count - row)):
                 leaf = rows_of_leaves[at[lane]]
                 for output in range(width):
                     out[row + lane, column + output] += values[leaf, output]
-
-
-@_compiled
-def add_leaves_of_sets(
-    tile: Any,
-    count: int,
-    nodes: Any,
-    leaf_rows: Any,
-    roots: Any,
-    depths: Any,
-    bits: Any,
-    values: Any,
-    out: Any,
-    left_sets: Any,
-    known_sets: Any,
-) -> None:
-    """``add_leaves`` for trees that ask for categories."""
-    at = np.empty(LANES, np.uint64)
-    for tree in range(len(depths)):
-        first, end = roots[tree], roots[tree + 1]
-        inside, rows_of_leaves = nodes[first:end], leaf_rows[first:end]
-        for row in range(0, count, LANES):
-            at[:] = 0
-            for _ in range(depths[tree]):
-                for lane in range(LANES):
-                    at[lane] = step(inside, tile, row + lane, at[lane], bits, left_sets, known_sets)
-            for lane in range(min(LANES, count - row)):
-                out[row + lane, tree % out.shape[1]] += values[rows_of_leaves[at[lane]], 0]
 
 
 @_compiled
@@ -147,6 +125,8 @@ def add_one(
     depths: Any,
     bits: Any,
     values: Any,
+    left_sets: Any,
+    known_sets: Any,
     out: Any,
 ) -> bool:
     """``fill`` and ``add_leaves`` for one row: here trees take turns, not rows."""
@@ -161,48 +141,13 @@ def add_one(
         for _ in range(depths[start : start + lanes].max()):
             for lane in range(lanes):
                 first, end = roots[start + lane], roots[start + lane + 1]
-                at[lane] = numeric_step(nodes[first:end], tile, 0, at[lane], bits)
+                at[lane] = step(nodes[first:end], tile, 0, at[lane], bits, left_sets, known_sets)
         for lane in range(lanes):
             tree = start + lane
             leaf = leaf_rows[roots[tree] + at[lane]]
             column = tree % len(out) if width == 1 else 0
             for output in range(width):
                 out[column + output] += values[leaf, output]
-    return True
-
-
-@_compiled
-def add_one_of_sets(
-    row: Any,
-    takes_nan: bool,
-    takes_infinite: bool,
-    nodes: Any,
-    leaf_rows: Any,
-    roots: Any,
-    depths: Any,
-    bits: Any,
-    values: Any,
-    out: Any,
-    left_sets: Any,
-    known_sets: Any,
-) -> bool:
-    """``add_one`` for trees that ask for categories."""
-    tile = np.empty((1, 2 * len(row)), nodes["threshold"].dtype)
-    if not fill(row.reshape((1, len(row))), 0, 1, tile, takes_nan, takes_infinite):
-        return False
-    add_leaves_of_sets(
-        tile,
-        1,
-        nodes,
-        leaf_rows,
-        roots,
-        depths,
-        bits,
-        values,
-        out.reshape((1, len(out))),
-        left_sets,
-        known_sets,
-    )
     return True
 
 
