@@ -18,7 +18,7 @@ from sklearn.ensemble import (
 from sklearn.tree import DecisionTreeRegressor
 
 from models.scorers.forests import fitted_tree
-from models.scorers.growing import NO_SETS, Tree, grow
+from models.scorers.growing import NO_KNOWN_SETS, NO_LEFT_SETS, Tree, grow
 from models.scorers.part import NotCompiled
 from models.scorers.trees import Trees
 
@@ -41,8 +41,8 @@ def compile_boosting(estimator: Any) -> Trees:
         link=_link(_CLASSIFIER_LINKS, estimator._loss) if is_classifier else "identity",
         takes_nan=False,
         takes_infinite=False,
-        left_sets=NO_SETS,
-        known_sets=NO_SETS,
+        left_sets=NO_LEFT_SETS,
+        known_sets=NO_KNOWN_SETS,
     )
 
 
@@ -66,22 +66,35 @@ def compile_histogram_boosting(estimator: Any) -> Trees:
     """
     predictors = [predictor for iteration in estimator._predictors for predictor in iteration]
     set_counts = np.cumsum([0, *(len(predictor.raw_left_cat_bitsets) for predictor in predictors)])
-    known_sets, places = estimator._bin_mapper.make_known_categories_bitsets()
     has_sets = set_counts[-1] > 0
-    left_sets = np.concatenate([predictor.raw_left_cat_bitsets for predictor in predictors])
-    features = len(places)
+    mapper = estimator._bin_mapper
     return grow(
         [_histogram_tree(*each) for each in zip(predictors, set_counts, strict=False)],
         number=np.float64,
-        features=features,
+        features=len(mapper.is_categorical_),
         start=(0.0 + estimator._baseline_prediction).reshape(-1),
         divisor=1.0,
         link=_histogram_link(estimator),
         takes_nan=True,
         takes_infinite=True,
-        left_sets=left_sets.astype(np.uint32) if has_sets else NO_SETS,
-        known_sets=known_sets[places] if has_sets else NO_SETS,
+        left_sets=np.concatenate([_left_sets(each) for each in predictors]) if has_sets else NO_LEFT_SETS,
+        known_sets=_known_sets(mapper) if has_sets else NO_KNOWN_SETS,
     )
+
+
+def _left_sets(predictor: Any) -> np.ndarray:
+    """The sets of a tree with a word more, for what is missing or unknown."""
+    sets = np.zeros((len(predictor.raw_left_cat_bitsets), 9), np.uint32)
+    sets[:, :8] = predictor.raw_left_cat_bitsets
+    nodes = predictor.nodes[predictor.nodes["is_categorical"].astype(bool)]
+    sets[nodes["bitset_idx"], 8] = nodes["missing_go_to_left"]
+    return sets
+
+
+def _known_sets(mapper: Any) -> np.ndarray:
+    """By feature; of a feature without categories it is empty."""
+    sets, places = mapper.make_known_categories_bitsets()
+    return np.where(mapper.is_categorical_[:, None].astype(bool), sets[places], 0).astype(np.uint32)
 
 
 def _histogram_tree(predictor: Any, first_set: int) -> Tree:

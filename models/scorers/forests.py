@@ -19,7 +19,7 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
-from models.scorers.growing import NO_SETS, Tree, grow
+from models.scorers.growing import NO_KNOWN_SETS, NO_LEFT_SETS, Tree, grow
 from models.scorers.part import NotCompiled
 from models.scorers.trees import Trees
 
@@ -65,8 +65,8 @@ def _compiled(estimator: Any, members: list[Any], start: float) -> Trees:
         link="identity",
         takes_nan=bool(members[0].__sklearn_tags__().input_tags.allow_nan),
         takes_infinite=False,
-        left_sets=NO_SETS,
-        known_sets=NO_SETS,
+        left_sets=NO_LEFT_SETS,
+        known_sets=NO_KNOWN_SETS,
     )
 
 

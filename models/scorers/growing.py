@@ -12,7 +12,8 @@ from models.scorers import trees
 from models.scorers.part import NotCompiled
 from models.scorers.trees import Trees
 
-NO_SETS = np.zeros((0, 8), np.uint32)
+NO_LEFT_SETS = np.zeros((0, 9), np.uint32)
+NO_KNOWN_SETS = np.zeros((0, 8), np.uint32)
 _WORD_BITS = {4: 32, 8: 63}
 
 

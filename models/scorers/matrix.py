@@ -26,5 +26,9 @@ class Matrix:
         return number_matrix(rows, self.names, self.dtype)
 
     def row(self, values: Sequence[Cell]) -> np.ndarray:
-        """The same of one row; None is NaN."""
-        return np.array(values, dtype=np.float64)
+        """The same of one row, rounded as the estimator's is; None is NaN."""
+        row = np.array(values, dtype=np.float64)
+        if self.dtype == "float64":
+            return row
+        with np.errstate(over="ignore"):
+            return row.astype(self.dtype).astype(np.float64)

@@ -52,7 +52,8 @@ class Trees:
     bits: int
     takes_nan: bool
     takes_infinite: bool
-    left_sets: np.ndarray  # (sets, 8), 256 bits each: the categories that go left; the threshold is the row
+    # bits of the categories that go left, the 257th for missing and unknown ones; a threshold is the row
+    left_sets: np.ndarray  # (sets, 9)
     known_sets: np.ndarray  # (features, 8) in a model with such sets, else (0, 8)
 
     def __post_init__(self) -> None:
@@ -74,7 +75,7 @@ class Trees:
         tile = np.zeros((tile_rows + walking.LANES, 2 * self.features), self.nodes["threshold"].dtype)
         for first in range(0, len(matrix), tile_rows):
             count = min(tile_rows, len(matrix) - first)
-            if not walking.fill(matrix, first, count, tile, self.takes_nan, self.takes_infinite):
+            if not walking.fill(matrix, first, count, tile, *self._taken):
                 raise Unsure
             walking.add_leaves(tile, count, *self._arrays, sums[first : first + count])
         return self._answers(sums)
@@ -84,8 +85,9 @@ class Trees:
         assert walking is not None
         if len(row) != self.features:
             raise Unsure
+        row = np.ascontiguousarray(row)
         sums = self.start.copy()
-        if not walking.add_one(row, self.takes_nan, self.takes_infinite, *self._arrays, sums):
+        if not walking.add_one(row, *self._taken, *self._arrays, sums):
             raise Unsure
         answers: np.ndarray = self._answers(sums[None])[0]
         return answers
@@ -102,13 +104,13 @@ class Trees:
     @cached_property
     def _arrays(self) -> tuple[Any, ...]:
         arrays = (self.nodes, self.leaf_rows, self.roots, self.depths)
-        sets = (self.left_sets, self.known_sets) if len(self.left_sets) else ()
-        return (
-            *map(_fixed, arrays),
-            np.uint64(self.bits),
-            _fixed(self.leaf_values),
-            *(map(_fixed, sets) if sets else (None, None)),
-        )
+        left_sets = _fixed(self.left_sets) if len(self.left_sets) else None
+        return (*map(_fixed, arrays), np.uint64(self.bits), _fixed(self.leaf_values), left_sets)
+
+    @cached_property
+    def _taken(self) -> tuple[Any, ...]:
+        known_sets = _fixed(self.known_sets) if len(self.known_sets) else None
+        return self.takes_nan, self.takes_infinite, known_sets
 
     def _is_sound(self, walking: ModuleType) -> bool:
         """Whether no walk can leave the arrays. A pass over all nodes, but without arithmetic."""
@@ -121,12 +123,15 @@ class Trees:
             and bool((np.diff(self.roots) > 0).all())
             and len(self.leaf_rows) == len(self.nodes)
             and self.leaf_values.shape[1:] in {(1,), (outputs,)}
-            and self.left_sets.shape[1:] == self.known_sets.shape[1:] == (8,)
+            and (self.left_sets.shape[1:], self.known_sets.shape[1:]) == ((9,), (8,))
             and len(self.known_sets) == (self.features if len(self.left_sets) else 0)
         )
         nodes, leaf_rows, roots = self._arrays[:3]
         sizes = (self.features, len(self.leaf_values), len(self.left_sets))
-        return shaped and bool(walking.is_sound(nodes, leaf_rows, roots, np.uint64(self.bits), *sizes))
+        known_sets = self._taken[-1]
+        return shaped and bool(
+            walking.is_sound(nodes, leaf_rows, roots, np.uint64(self.bits), *sizes, known_sets)
+        )
 
 
 def _fixed(array: np.ndarray) -> np.ndarray:

@@ -18,7 +18,7 @@ import numpy as np
 from numba import njit
 
 LANES = 8  # walks that take turns
-NAN_RIGHT = 1  # the lowest bit of a node's word; the feature stands above it
+NO_CATEGORY = 256  # instead of one of 0 to 255
 
 
 def _compiled(function: Callable[..., Any]) -> Any:
@@ -30,8 +30,21 @@ def _compiled(function: Callable[..., Any]) -> Any:
 
 
 @_compiled
-def fill(matrix: Any, first: int, count: int, tile: Any, takes_nan: bool, takes_infinite: bool) -> bool:
-    """Copy ``count`` rows in the tile's type; False if there is a value that the estimator refuses."""
+def _category(value: Any, known: Any) -> int:
+    if not 0 <= value < NO_CATEGORY:
+        return NO_CATEGORY
+    category = np.uint32(value)
+    return category if known[category >> 5] >> (category & 31) & 1 else NO_CATEGORY
+
+
+@_compiled
+def fill(
+    matrix: Any, first: int, count: int, tile: Any, takes_nan: bool, takes_infinite: bool, known_sets: Any
+) -> bool:
+    """Copy ``count`` rows in the tile's type; False if there is a value that the estimator refuses.
+
+    Features with known categories become their numbers, NO_CATEGORY where there is none or an unknown one.
+    """
     for feature in range(matrix.shape[1]):
         unusual = False
         for row in range(count):
@@ -46,32 +59,33 @@ def fill(matrix: Any, first: int, count: int, tile: Any, takes_nan: bool, takes_
                     tile[row, 2 * feature] = -np.inf
                 if not (abs(value) < np.inf or (takes_nan if np.isnan(value) else takes_infinite)):
                     return False
+        if known_sets is not None and known_sets[feature].any():
+            for row in range(count):
+                category = _category(tile[row, 2 * feature + 1], known_sets[feature])
+                tile[row, 2 * feature] = tile[row, 2 * feature + 1] = category
     return True
 
 
 @_compiled
-def step(tree: Any, tile: Any, row: int, at: Any, bits: Any, left_sets: Any, known_sets: Any) -> Any:
+def step(tree: Any, tile: Any, row: int, at: Any, bits: Any, left_sets: Any) -> Any:
     """From one node to its child; a leaf leads to itself.
 
     In a node that asks for a set of categories the threshold is the set's number. Without such nodes the sets
-    are None, and what asks for them is not even compiled.
+    are None, and what asks for them is not even compiled. No branch depends on the data: it would be guessed
+    wrongly half of the time.
     """
     node = tree[at]
     word = np.uint64(node.word)
-    categorical_bit = np.uint64(1) << (bits - np.uint64(1))
-    column = word & (categorical_bit - np.uint64(1))
-    if left_sets is not None and word & categorical_bit:
-        goes_right = word & np.uint64(NAN_RIGHT)  # also if the category is not known
-        value = tile[row, column | np.uint64(1)]
-        if value >= 0:
-            category = np.uint64(value) & np.uint64(255)
-            place, bit = category >> np.uint64(5), np.uint32(1) << np.uint32(category & np.uint64(31))
-            if left_sets[np.uint64(node.threshold), place] & bit:
-                goes_right = np.uint64(0)
-            elif known_sets[column >> np.uint64(1), place] & bit:
-                goes_right = np.uint64(1)
-        return (word >> bits) + goes_right
-    return (word >> bits) + np.uint64(not tile[row, column] <= node.threshold)
+    set_bit = np.uint64(1) << (bits - np.uint64(1))
+    value = tile[row, word & (set_bit - np.uint64(1))]
+    goes_left = value <= node.threshold
+    if left_sets is not None:
+        asks_set = (word & set_bit) != 0
+        category = np.uint32(value) if asks_set else np.uint32(0)
+        members = left_sets[np.uint32(node.threshold) if asks_set else np.uint32(0), category >> np.uint32(5)]
+        is_member = ((members >> (category & np.uint32(31))) & np.uint32(1)) != 0
+        goes_left = is_member if asks_set else goes_left
+    return (word >> bits) + np.uint64(not goes_left)
 
 
 @_compiled
@@ -85,7 +99,6 @@ def add_leaves(
     bits: Any,
     values: Any,
     left_sets: Any,
-    known_sets: Any,
     out: Any,
 ) -> None:
     """Add to each row of ``out`` what the trees answer, in their order.
@@ -103,7 +116,7 @@ def add_leaves(
             for _ in range(depths[tree]):
                 moved = np.uint64(0)
                 for lane in range(LANES):
-                    child = step(inside, tile, row + lane, at[lane], bits, left_sets, known_sets)
+                    child = step(inside, tile, row + lane, at[lane], bits, left_sets)
                     moved |= child ^ at[lane]
                     at[lane] = child
                 if not moved:  # most leaves of a lopsided tree lie far above its depth
@@ -119,6 +132,7 @@ def add_one(
     row: Any,
     takes_nan: bool,
     takes_infinite: bool,
+    known_sets: Any,
     nodes: Any,
     leaf_rows: Any,
     roots: Any,
@@ -126,12 +140,11 @@ def add_one(
     bits: Any,
     values: Any,
     left_sets: Any,
-    known_sets: Any,
     out: Any,
 ) -> bool:
     """``fill`` and ``add_leaves`` for one row: here trees take turns, not rows."""
     tile = np.empty((1, 2 * len(row)), nodes["threshold"].dtype)
-    if not fill(row.reshape((1, len(row))), 0, 1, tile, takes_nan, takes_infinite):
+    if not fill(row.reshape((1, len(row))), 0, 1, tile, takes_nan, takes_infinite, known_sets):
         return False
     at = np.empty(LANES, np.uint64)
     width, trees = values.shape[1], len(depths)
@@ -141,7 +154,7 @@ def add_one(
         for _ in range(depths[start : start + lanes].max()):
             for lane in range(lanes):
                 first, end = roots[start + lane], roots[start + lane + 1]
-                at[lane] = step(nodes[first:end], tile, 0, at[lane], bits, left_sets, known_sets)
+                at[lane] = step(nodes[first:end], tile, 0, at[lane], bits, left_sets)
         for lane in range(lanes):
             tree = start + lane
             leaf = leaf_rows[roots[tree] + at[lane]]
@@ -171,23 +184,28 @@ def lay_out(left: Any, right: Any) -> tuple[Any, Any]:
 
 @_compiled
 def is_sound(
-    nodes: Any, leaf_rows: Any, roots: Any, bits: Any, features: int, values: int, sets: int
+    nodes: Any, leaf_rows: Any, roots: Any, bits: Any, features: int, values: int, sets: int, known_sets: Any
 ) -> bool:
     """Whether every walk stays inside the arrays, whatever the rows hold."""
-    categorical_bit = np.uint64(1) << (bits - np.uint64(1))
+    set_bit = np.uint64(1) << (bits - np.uint64(1))
     for tree in range(len(roots) - 1):
         size = roots[tree + 1] - roots[tree]
         for place in range(size):
             node = nodes[roots[tree] + place]
             word = np.uint64(node.word)
-            child, column = np.int64(word >> bits), np.int64(word & (categorical_bit - np.uint64(1)))
+            child, column = np.int64(word >> bits), np.int64(word & (set_bit - np.uint64(1)))
             if column >= 2 * features or not 0 <= leaf_rows[roots[tree] + place] < values:
                 return False
             if child != place and not place < child < size - 1:
                 return False
-            if word & categorical_bit:
+            if word & set_bit:
+                # only features with known categories hold numbers of categories
+                if known_sets is None or not known_sets[column // 2].any():
+                    return False
                 if child == place or not 0 <= node.threshold < sets:
                     return False
-            elif child == place and not (column == 0 and node.threshold == np.inf):
+            elif child == place and not node.threshold == np.inf:
                 return False  # a leaf that leads out of itself
+            elif child == place and column & 1:
+                return False
     return True
