@@ -30,11 +30,11 @@ def _compiled(function: Callable[..., Any]) -> Any:
 
 
 @_compiled
-def _category(value: Any, known: Any) -> int:
+def _category(value: Any, known: Any) -> Any:
     if not 0 <= value < NO_CATEGORY:
-        return NO_CATEGORY
+        return np.uint32(NO_CATEGORY)
     category = np.uint32(value)
-    return category if known[category >> 5] >> (category & 31) & 1 else NO_CATEGORY
+    return category if known[category >> 5] >> (category & 31) & 1 else np.uint32(NO_CATEGORY)
 
 
 @_compiled
@@ -196,16 +196,15 @@ def is_sound(
             child, column = np.int64(word >> bits), np.int64(word & (set_bit - np.uint64(1)))
             if column >= 2 * features or not 0 <= leaf_rows[roots[tree] + place] < values:
                 return False
-            if child != place and not place < child < size - 1:
+            is_leaf = child == place
+            if not (is_leaf or place < child < size - 1):
                 return False
             if word & set_bit:
                 # only features with known categories hold numbers of categories
                 if known_sets is None or not known_sets[column // 2].any():
                     return False
-                if child == place or not 0 <= node.threshold < sets:
+                if is_leaf or not 0 <= node.threshold < sets:
                     return False
-            elif child == place and not node.threshold == np.inf:
-                return False  # a leaf that leads out of itself
-            elif child == place and column & 1:
-                return False
+            elif is_leaf and (node.threshold != np.inf or column & 1):
+                return False  # it would be left
     return True

@@ -31,9 +31,11 @@ from sklearn.tree import (
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from models.scorers import boosting, forests, store, trees
+from models.scorers.matrix import Matrix
 from models.scorers.part import NotCompiled, Unsure
+from models.scorers.scorer import Scorer
 from models.scorers.trees import Trees
-from tests.unit.models.scorers.growing import FEATURES, asked, hard_rows, training
+from tests.unit.models.scorers.growing import FEATURES, asked, hard_rows, thresholds, training
 
 TREES = (DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier, ExtraTreeRegressor)
 FORESTS = (ExtraTreesClassifier, ExtraTreesRegressor, RandomForestClassifier, RandomForestRegressor)
@@ -181,6 +183,29 @@ def test_trees_too_large_for_small_words_agree() -> None:
     large = replace(core, nodes=core.nodes.astype(form))
     np.testing.assert_array_equal(large.answer(rows), forest.predict_proba(rows))
     np.testing.assert_array_equal(large.answer_one(rows[0]), forest.predict_proba(rows[:1])[0])
+
+
+def test_a_single_row_of_a_model_of_32_bits_is_rounded_first() -> None:
+    rows, target = training(1, 0, missing=False)
+    single = rows.astype(np.float32)
+    estimator = HistGradientBoostingRegressor(min_samples_leaf=2, random_state=0).fit(single, target)
+    scorer = Scorer(Matrix(tuple("abcde"), "float32"), compiled(estimator))
+    # just above a threshold in 64 bits, on it in 32
+    above = np.nextafter(np.float64(thresholds(estimator).astype(np.float32)), np.inf)
+    asked_for = np.resize(above, (60, FEATURES))
+    answered = np.array([scorer.answer_one(row.tolist()) for row in asked_for])
+    np.testing.assert_array_equal(answered, asked(estimator, asked_for.astype(np.float32)))
+
+
+def test_rows_in_any_layout_are_taken() -> None:
+    rows, labels = training(1, 2, missing=False)
+    forest = RandomForestClassifier(3, random_state=0).fit(rows, labels)
+    core = compiled(forest)
+    rows.flags.writeable = False
+    wanted = forest.predict_proba(rows)
+    np.testing.assert_array_equal(core.answer_one(np.asfortranarray(rows)[0]), wanted[0])
+    np.testing.assert_array_equal(core.answer_one(rows[0]), wanted[0])
+    np.testing.assert_array_equal(core.answer(rows[::2, ::-1][:, ::-1]), wanted[::2])
 
 
 def test_no_rows_are_no_answers() -> None:
