@@ -39,6 +39,7 @@ from base.meter.meter import Meter
 from base.settings import Settings
 from jobs.errors import Problem
 from jobs.feedback.log import PredictionLog
+from jobs.shadowing.offering import Shadows
 from jobs.workshop import Workshop
 
 
@@ -56,6 +57,8 @@ def create_app() -> APIFlask:
     log = app.extensions["prediction_log"] = (
         PredictionLog(shop.database) if settings.log_predictions else None
     )
+    meter = Meter(settings.data_dir)
+    shadows = app.extensions["shadows"] = Shadows(meter)
     door = Door(settings)
     app.before_request(_name_request)
     app.before_request(_refuse_unreadable)
@@ -67,7 +70,7 @@ def create_app() -> APIFlask:
     errors.register(app)
     app.wsgi_app = ByThread(app.wsgi_app)  # type: ignore[method-assign]
     if not limits.hold_predictions(settings):
-        app.wsgi_app = ShortWay(app.wsgi_app, door, shop, log)  # type: ignore[method-assign]
+        app.wsgi_app = ShortWay(app.wsgi_app, door, shop, log, shadows)  # type: ignore[method-assign]
     proxies.register(app, settings.trusted_proxies)
     for room in (
         health,
@@ -85,7 +88,7 @@ def create_app() -> APIFlask:
         stats_routes,
     ):
         app.register_blueprint(room.blueprint)
-    metering.register(app, Meter(settings.data_dir))
+    metering.register(app, meter)
     return app
 
 

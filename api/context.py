@@ -10,6 +10,7 @@ from api.result_cache import ResultCache
 from base.access.callers import Caller
 from jobs.feedback.log import PredictionLog
 from jobs.lifecycle.quotas import Quota
+from jobs.shadowing.offering import Shadows
 from jobs.workshop import Workshop
 
 
@@ -41,6 +42,11 @@ def result_cache() -> ResultCache:
 def prediction_log() -> PredictionLog | None:
     """Where single predictions are noted; None unless that is wanted."""
     return cast(PredictionLog | None, current_app.extensions["prediction_log"])
+
+
+def shadows() -> Shadows:
+    """Where copies for challengers are left."""
+    return cast(Shadows, current_app.extensions["shadows"])
 
 
 def workshop() -> Workshop:

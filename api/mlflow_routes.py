@@ -28,7 +28,9 @@ def invocations() -> Response:
         body = read_small(request, settings.max_predict_bytes)
     charset = request.mimetype_params.get("charset", "utf-8")
     rows = mlflow_bodies.rows_of(route.manifest, request.mimetype, charset, body, settings.max_predict_rows)
-    found = answer(spreading.chosen(route, rows), rows)
+    manifest = spreading.chosen(route, rows)
+    found = answer(manifest, rows)
+    spreading.copied(route, manifest, rows, found.answers)
     predictions = {"predictions": [each["prediction"] for each in found.answers]}
     return jsonify(predictions | ({"warnings": found.warnings} if found.warnings else {}))
 

@@ -46,6 +46,7 @@ def predict() -> Response:
         raise refused("/model", "conflict", "The URL and the body name different models; leave one out.")
     manifest = spreading.chosen(route, sent)
     answered, warnings = answer(manifest, sent)
+    spreading.copied(route, manifest, sent, answered)
     found = noting.identified(manifest, sent.keys, answered)
     named = {"name": manifest.name, "version": manifest.version}
     told = {"warnings": warnings} if warnings else {}

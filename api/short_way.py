@@ -19,6 +19,7 @@ from api.answering import plain_answer
 from api.auth import Door
 from api.headers import DATA_HEADERS
 from jobs.feedback.log import PredictionLog
+from jobs.shadowing.offering import Shadows
 from jobs.workshop import Workshop
 from models.manifest import Manifest
 
@@ -45,11 +46,19 @@ _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 class ShortWay:
     """A WSGI application in front of Flask's."""
 
-    def __init__(self, flask: WSGIApplication, door: Door, shop: Workshop, log: PredictionLog | None) -> None:
+    def __init__(
+        self,
+        flask: WSGIApplication,
+        door: Door,
+        shop: Workshop,
+        log: PredictionLog | None,
+        shadows: Shadows,
+    ) -> None:
         self.flask = flask
         self._door = door
         self._shop = shop
         self._log = log
+        self._shadows = shadows
         self._max_bytes = min(MAX_BYTES, shop.settings.max_predict_bytes)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -95,6 +104,9 @@ class ShortWay:
             return None
         if self._log is not None:
             answered = noting.noted(self._log, caller.owner, None, manifest, answered)
+        if (challenger := route.challenger(manifest)) is not None:
+            row, said = value["features"], answered["prediction"]
+            self._shadows.offer(route.alias, challenger, [row], [said], len(body))
         environ[metering.ROUTE] = ROUTE
         spreading.note(route, manifest, environ)
         return {"model": {"name": manifest.name, "version": manifest.version}, **answered}

@@ -5,12 +5,13 @@ The version is chosen once for a request, however many rows it has: an answer na
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flask import request
 
 from api import metering
-from api.context import workshop
+from api.context import shadows, workshop
 from models.manifest import Manifest
 from models.payload import Rows
 from models.routing import Route
@@ -50,6 +51,13 @@ def arm_for(route: Route, row: Any, environ: WSGIEnvironment) -> Manifest:
     if not route.arms:
         return route.manifest
     return route.arm(environ.get(_KEY) or route.key_in(row))
+
+
+def copied(route: Route, manifest: Manifest, sent: Rows, answers: Sequence[Mapping[str, Any]]) -> None:
+    """Leave a copy of the running request for the challenger, if there is one."""
+    if (challenger := route.challenger(manifest)) is not None:
+        predictions = [answer["prediction"] for answer in answers]
+        shadows().offer(route.alias, challenger, sent.rows, predictions, request.content_length or 0)
 
 
 def note(route: Route, manifest: Manifest, environ: WSGIEnvironment) -> None:

@@ -37,6 +37,10 @@ class Route:
             self.arms[-1],
         )
 
+    def challenger(self, answered: Manifest) -> Manifest | None:
+        """Who scores a copy of what this version answered: it is compared with the champion only."""
+        return self.shadow if answered.version == self.manifest.version else None
+
     def key_in(self, row: Any) -> str | None:
         """The key that stands in a row's sticky column; None if there is none."""
         column = self.traffic.sticky_by

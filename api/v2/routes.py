@@ -83,7 +83,9 @@ def _answered(route: Route, sent: InferRequest, max_rows: int) -> Response:
     rows = rows_of(route.manifest, read_tensors(sent), max_rows)
     manifest = spreading.chosen(route, rows)
     wanted = wanted_outputs(manifest, sent)
-    return infer_response(manifest, answer(manifest, rows), wanted, sent.id)
+    found = answer(manifest, rows)
+    spreading.copied(route, manifest, rows, found.answers)
+    return infer_response(manifest, found, wanted, sent.id)
 
 
 def _resolve(name: str, version: str | None) -> Manifest:

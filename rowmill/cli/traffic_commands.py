@@ -74,7 +74,7 @@ def shadow(
     say(f"{name}@{alias}: {now}")
 
 
-COMMANDS: Sequence[Callable[..., None]] = (split,)
+COMMANDS: Sequence[Callable[..., None]] = (split, shadow)
 
 
 def _alias(reference: str) -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""`rowmill models split`: what it says, and how it ends."""
+"""`rowmill models split` and `shadow`: what they say, and how they end."""
 
 from __future__ import annotations
 
@@ -22,11 +22,14 @@ def _three(data_dir: Path, file: Path) -> None:
 def test_an_alias_is_split_shadowed_shown_and_whole_again() -> None:
     split = models("split", "wine@live", "wine@1=90", "wine@2=10", "--sticky-by", "x3", "--note", "try it")
     assert (split.exit_code, split.stderr) == (0, "wine@live: 1=90 2=10, sticky by x3\n")
-    assert "traffic    live: 1=90 2=10, sticky by x3\n" in models("show", "wine@live").stdout
-    assert json.loads(models("show", "wine", "--json").stdout)["traffic"]["live"]["sticky_by"] == "x3"
-    assert models("split", "wine@live", "--off").stderr == "wine@live: off\n"
+    shadow = models("shadow", "wine@live", "wine@3")
+    assert (shadow.exit_code, shadow.stderr) == (0, "wine@live: 1=90 2=10, sticky by x3, shadow 3\n")
+    assert "traffic    live: 1=90 2=10, sticky by x3, shadow 3\n" in models("show", "wine@live").stdout
+    assert json.loads(models("show", "wine", "--json").stdout)["traffic"]["live"]["shadow"] == 3
+    assert models("split", "wine@live", "--off").stderr == "wine@live: shadow 3\n"
+    assert models("shadow", "wine@live", "--off").stderr == "wine@live: off\n"
     lines = models("history", "wine@live").stdout.splitlines()[1:]
-    assert [line.split("  ")[-1].strip() for line in lines] == ["try it", "try it", "-"]
+    assert [line.split("  ")[-1].strip() for line in lines] == ["try it", "try it", "-", "-", "-"]
     assert "live (traffic)" in lines[1]
     assert "1=90 2=10, sticky by x3" in lines[1]
 
@@ -41,6 +44,8 @@ def test_an_alias_is_split_shadowed_shown_and_whole_again() -> None:
         (["split", "wine@live", "wine@1=1", "vine@2=1"], 1, "'vine@2' is no version of wine"),
         (["split", "wine@live", "wine@1=1", "wine@9=1"], 1, "wine has no version 9"),
         (["split", "wine@live", "wine@1=1", "wine@2=1", "--sticky-by", "id"], 1, "no column 'id'"),
+        (["shadow", "wine@live"], 2, "name the challenger"),
+        (["shadow", "wine@live", "wine@3"], 1, "has no alias 'live'"),
     ],
 )
 def test_what_is_refused(arguments: list[str], code: int, says: str) -> None:
