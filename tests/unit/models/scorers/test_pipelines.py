@@ -159,7 +159,7 @@ one_hot = st.builds(
     OneHotEncoder,
     drop=st.sampled_from([None, "first", "if_binary"]),
     handle_unknown=st.sampled_from(["error", "ignore", "infrequent_if_exist"]),
-    min_frequency=st.sampled_from([None, 0.2]),
+    min_frequency=st.sampled_from([None, 0.12]),  # more would leave no column at all, which cannot be fitted
     sparse_output=st.booleans(),
 )
 ordinal = st.one_of(
@@ -365,6 +365,17 @@ def test_a_gap_that_a_selector_refuses_is_left_to_the_estimator() -> None:
         assert answered_one(reader, rows) is None
 
 
+@pytest.mark.parametrize("encoder", [OneHotEncoder(), OrdinalEncoder()], ids=str)
+def test_a_gap_that_an_encoder_refuses_is_left_to_the_estimator(encoder: Any) -> None:
+    signature = signature_of()
+    estimator = fitted(make_column_transformer((encoder, ["plan"])), signature)
+    reader, _ = compile_pipeline(estimator, signature)
+    rows = TRAINING.slice(0, 2).set_column(5, "plan", pa.array(["a", None]))
+    assert wanted(estimator, rows, signature) is None
+    assert answered(reader, rows) is None
+    assert answered_one(reader, rows.slice(1)) is None
+
+
 def test_a_missing_boolean_is_left_to_the_estimator() -> None:
     signature = signature_of()
     transformer = make_column_transformer((StandardScaler(), ["age"]), ("passthrough", ["member"]))
@@ -413,6 +424,15 @@ def test_what_is_not_known_exactly_is_not_compiled(transformer: Any, reason: str
     estimator[:-1].fit(estimator_input(TRAINING, signature), LABELS)
     with pytest.raises(NotCompiled, match=reason):
         compile_pipeline(estimator, signature)
+
+
+@pytest.mark.parametrize(
+    "first", [StandardScaler(), SimpleImputer(), SelectKBest(k=1), OrdinalEncoder()], ids=str
+)
+def test_a_step_of_other_columns_is_not_compiled(first: Any) -> None:
+    estimator = fitted(first, matrix_signature(2), PAIR)
+    with pytest.raises(NotCompiled, match="other columns"):
+        compile_pipeline(estimator, matrix_signature(3))
 
 
 def test_texts_have_no_reader() -> None:
