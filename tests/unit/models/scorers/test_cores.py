@@ -166,8 +166,11 @@ def test_what_is_not_finite_is_left_to_the_estimator(estimator: Any, outputs: in
 
 
 def test_numbers_too_large_are_left_to_the_estimator() -> None:
-    for untrained, size in ((Ridge(), 1.7e308), (PoissonRegressor(), 1e5)):
-        estimator, core = trained(untrained, 1)
+    """Each of them is finite, as is the length of the row; an answer is not."""
+    for untrained, size in ((Ridge(), 7e307), (PoissonRegressor(), 1e5)):
+        estimator, _ = trained(untrained, 1)
+        estimator.coef_ *= 10
+        core = compile_linear(estimator)
         row = np.sign(estimator.coef_) * size
         with np.errstate(over="ignore"):
             assert np.isinf(estimator.predict([row])).all()
@@ -176,6 +179,17 @@ def test_numbers_too_large_are_left_to_the_estimator() -> None:
         if type(estimator) is Ridge:
             with pytest.raises(Unsure):
                 core.answer(row[None])
+
+
+def test_numbers_too_large_for_a_network_are_left_to_the_estimator() -> None:
+    network, _ = trained(MLPRegressor(hidden_layer_sizes=(), max_iter=20), 1)
+    network.coefs_[0] *= 10
+    core = compile_network(network)
+    row = np.sign(network.coefs_[0][:, 0]) * 7e307
+    with pytest.raises(Unsure):
+        core.answer(row[None])
+    with pytest.raises(Unsure):
+        core.answer_one(row)
 
 
 def test_numbers_of_32_bits_are_left_to_the_estimator() -> None:

@@ -376,6 +376,21 @@ def test_a_gap_that_an_encoder_refuses_is_left_to_the_estimator(encoder: Any) ->
     assert answered_one(reader, rows.slice(1)) is None
 
 
+@pytest.mark.parametrize("trained_with", ["nan", "none"])
+@pytest.mark.parametrize("asked_with", ["nan", "none"])
+def test_a_gap_is_the_category_that_it_was_in_training(trained_with: str, asked_with: str) -> None:
+    """A missing text reaches encoders as NaN or as None, and only one of them is a category."""
+    encoder = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, encoded_missing_value=-2)
+    estimator = fitted(make_column_transformer((encoder, ["town"])), signature_of(trained_with))
+    signature = signature_of(asked_with)
+    reader, _ = compile_pipeline(estimator, signature)
+    rows = TRAINING.slice(0, 2).set_column(4, "town", pa.array([None, "Rom"]))
+    expected = wanted(estimator, rows, signature)
+    assert expected is not None
+    np.testing.assert_array_equal(answered(reader, rows), expected)
+    np.testing.assert_array_equal(answered_one(reader, rows), expected[:1])
+
+
 def test_a_missing_boolean_is_left_to_the_estimator() -> None:
     signature = signature_of()
     transformer = make_column_transformer((StandardScaler(), ["age"]), ("passthrough", ["member"]))
