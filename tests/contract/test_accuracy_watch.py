@@ -133,8 +133,8 @@ def test_a_command_that_does_not_end_is_killed_with_its_children(
 ) -> None:
     started = tmp_path / "started"
     code = (
-        "import pathlib, subprocess, sys; child = subprocess.Popen([sys.executable, '-c', 'input()'], "
-        f"stdin=subprocess.PIPE); pathlib.Path('{started}').write_text(str(child.pid)); child.wait()"
+        "import pathlib, subprocess; child = subprocess.Popen(['sleep', '60']); "
+        f"pathlib.Path('{started}').write_text(str(child.pid)); child.wait()"
     )
     predict(40, wrong=20)
     keeper = AccuracyWatch(calling(workshop, monkeypatch, code, accuracy_command_seconds=3))

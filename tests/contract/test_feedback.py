@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
+import time
 import zipfile
 from typing import Any
 
 import pandas as pd
 import pytest
+from sqlalchemy import select
 
 from base.access import keys
 from base.access.callers import Role
+from base.database.tables import predictions
+from base.files import ORPHAN_AGE_SECONDS
+from jobs.caretaker import expire_jobs
 from jobs.feedback import joining, pieces
 from jobs.feedback.log import PredictionLog
+from jobs.orphans import remove_orphans
 from tests.conftest import Clock
 from tests.contract.conftest import Served
 
@@ -119,6 +127,8 @@ def test_many_blocks_and_pieces_give_what_one_does(
     for part in (labels[60:], labels[:60], labels[20:50]):
         told = send(served, part, job=scored["id"], key="id", label="cultivar")
     assert told["job"]["accuracy"] == pytest.approx(0.93)
+    some = [{"row": row, "label": int(labels["cultivar"][row])} for row in (1, 52)]
+    assert send(served, json.dumps({"job": scored["id"], "labels": some}))["labels"]["joined"] == 2
     by_row = labels.assign(row=range(ROWS)).sample(frac=1, random_state=1)
     told = send(served, by_row, job=scored["id"], row="row", label="cultivar")
     assert told["labels"]["joined"] == 100
@@ -176,6 +186,32 @@ def test_what_can_only_be_a_mistake_is_refused(served: Served, scored: Any) -> N
     assert accuracy(served) == []
 
 
+def test_what_is_known_of_a_job_is_no_orphan(served: Served, scored: Any) -> None:
+    labels = labels_of(served, scored, wrong=5)
+    options = {"job": scored["id"], "key": "id", "label": "cultivar"}
+    send(served, labels[:50], **options)
+    folder = served.workshop.files.path(f"jobs/{scored['id']}")
+    shutil.copy(next(folder.glob("labels-*")), folder / "labels-left.parquet")  # by a process that died
+    long_ago = time.time() - 2 * ORPHAN_AGE_SECONDS
+    for path in [*folder.glob("labels-*"), folder]:
+        os.utime(path, (long_ago, long_ago))
+    remove_orphans(served.workshop)
+    assert not (folder / "labels-left.parquet").exists()
+    assert send(served, labels[50:], **options)["job"]["labelled"] == 100
+
+
+def test_what_is_known_stays_when_the_result_goes(served: Served, scored: Any, clock: Clock) -> None:
+    labels = labels_of(served, scored, wrong=5)
+    options = {"job": scored["id"], "key": "id", "label": "cultivar"}
+    send(served, labels, **options)
+    clock.advance(8 * 24 * 3600)
+    expire_jobs(served.workshop)
+    assert not list(served.workshop.files.root.glob("jobs/*/*"))
+    assert refused(served, labels.to_csv(index=False), **options) == (410, "result_expired")
+    [version] = accuracy(served)
+    assert version["accuracy"] == 0.95
+
+
 def test_labels_go_with_their_job(served: Served, scored: Any, clock: Clock) -> None:
     send(served, labels_of(served, scored, wrong=5), job=scored["id"], key="id", label="cultivar")
     assert accuracy(served) != []
@@ -213,10 +249,21 @@ def test_a_file_of_labels_meets_single_predictions(noting: Served) -> None:
 
 def test_a_key_means_the_predictions_of_one_model(noting: Served) -> None:
     predict(noting, 1, "same")
+    log, manifest = prediction_log(noting), noting.workshop.registry.resolve("wine")
+    log.add("local", "same", manifest.model_copy(update={"name": "cellar"}), 1)
     sent = {"model": "wine", "labels": [{"key": "same", "label": 1}]}
     assert send(noting, json.dumps(sent))["labels"]["joined"] == 1
+    query = select(predictions.c.model_name).where(predictions.c.labelled_at.is_not(None))
+    with noting.workshop.database.reading() as connection:
+        assert connection.execute(query).scalars().all() == ["wine"]
     other = noting.client.post("/feedback", json={**sent, "model": "nobody"})
     assert (other.status_code, other.json["code"]) == (404, "unknown_model")
+
+
+def prediction_log(served: Served) -> PredictionLog:
+    log = served.client.application.extensions["prediction_log"]
+    assert isinstance(log, PredictionLog)
+    return log
 
 
 def test_accuracy_over_time(noting: Served, clock: Clock) -> None:
@@ -258,9 +305,12 @@ def test_owners_do_not_meet(asking: None, noting: Served) -> None:
     assert accuracy(noting, reader) == accuracy(noting, alice)
 
 
+@pytest.mark.parametrize("known", [[], [99]])
 def test_somebody_elses_labels_are_not_lost(
-    served: Served, scored: Any, monkeypatch: pytest.MonkeyPatch
+    served: Served, scored: Any, monkeypatch: pytest.MonkeyPatch, known: list[int]
 ) -> None:
+    for row in known:
+        send(served, json.dumps({"job": scored["id"], "labels": [{"row": row, "label": 0}]}))
     labels = labels_of(served, scored, wrong=0)
     options = {"job": scored["id"], "key": "id", "label": "cultivar"}
     measure, sent = joining.measure, list[int]()

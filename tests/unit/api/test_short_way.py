@@ -157,6 +157,17 @@ def test_a_plain_row_never_reaches_flask(
     assert answer.json["model"] == {"name": "wine", "version": 1}
 
 
+def test_a_plain_row_that_is_logged_never_reaches_flask(
+    logging_app: APIFlask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = json.dumps({"model": "wine@1", "features": ROW}).encode()
+    ask(logging_app.wsgi_app, body, "", {})
+    monkeypatch.setattr(short_way(logging_app), "flask", refuse_to_serve)
+    answer = ask(logging_app.wsgi_app, body, "", {})
+    assert answer.json is not None
+    assert answer.json["prediction_id"]
+
+
 def test_a_body_that_breaks_off_is_refused(shared_app: APIFlask) -> None:
     body = json.dumps({"model": "wine", "features": ROW}).encode()
     answer = ask(shared_app.wsgi_app, body[:40], "", {"Content-Length": str(len(body))})
