@@ -38,6 +38,7 @@ class Columns:
     vocabularies: tuple[tuple[str, ...] | None, ...]
     refuses_missing: tuple[bool, ...]
     steps: tuple[Step, ...]
+    width: int
 
     @_quiet
     def matrix(self, rows: pa.Table) -> np.ndarray:

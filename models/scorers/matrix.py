@@ -21,6 +21,11 @@ class Matrix:
     names: tuple[str, ...]
     dtype: str
 
+    @property
+    def width(self) -> int:
+        """As many as there are columns."""
+        return len(self.names)
+
     def matrix(self, rows: pa.Table) -> np.ndarray:
         """All columns; a missing value is NaN."""
         return number_matrix(rows, self.names, self.dtype)

@@ -36,6 +36,10 @@ class Part(Protocol):
 class Reader(Part, Protocol):
     """What stands in front of a core: columns, imputers, scalers, encoders."""
 
+    @property
+    def width(self) -> int:
+        """How many columns the matrix has, on the way or in the end: what a row takes in memory."""
+
     def matrix(self, rows: pa.Table) -> np.ndarray:
         """The core's input, (rows, features). ``rows`` has the signature's columns. Raises Unsure."""
 

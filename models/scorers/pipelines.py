@@ -108,6 +108,7 @@ def _columns(steps: list[Any], signature: Signature) -> Columns:
         ),
         refuses_missing=tuple(source.is_boolean for source in first.sources),
         steps=compiled,
+        width=max(len(first.sources), len(end.sources)),
     )
 
 

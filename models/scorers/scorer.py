@@ -11,6 +11,9 @@ import pyarrow as pa
 
 from models.scorers.part import Cell, Core, Reader
 
+# Of one matrix: 32 MB. One-hot encoders make hundreds of columns out of one, and scikit-learn holds them sparse.
+BLOCK_NUMBERS = 4_000_000
+
 
 @dataclass(frozen=True)
 class Scorer:
@@ -22,7 +25,12 @@ class Scorer:
 
     def answer(self, rows: pa.Table | np.ndarray) -> np.ndarray:
         """(rows, outputs); images come as the matrix that the core takes."""
-        return self.core.answer(self.reader.matrix(rows) if isinstance(rows, pa.Table) else rows)
+        if not isinstance(rows, pa.Table):
+            return self.core.answer(rows)
+        block = max(1, BLOCK_NUMBERS // max(1, self.reader.width))
+        starts = range(0, max(1, rows.num_rows), block)
+        answers = [self.core.answer(self.reader.matrix(rows.slice(start, block))) for start in starts]
+        return answers[0] if len(answers) == 1 else np.concatenate(answers)
 
     def answer_one(self, values: Sequence[Cell]) -> np.ndarray:
         """(outputs,) for one row's values in the signature's order."""
