@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from models.scorers.part import Cell, Core, Reader
 
-# Of one matrix: 32 MB. One-hot encoders make hundreds of columns out of one, and scikit-learn holds them sparse.
+# Of one matrix: 32 MB. One-hot encoders make hundreds of columns out of one; scikit-learn holds them sparse.
 BLOCK_NUMBERS = 4_000_000
 
 
