@@ -34,6 +34,8 @@ class ModelCache:
         self._limit_bytes = limit_bytes
         self._single_rows = single_rows
         self._lock = threading.Lock()
+        # one for each version that was ever asked for: taken away from under those who wait for it, two would
+        # load the same version at once
         self._turns: dict[Key, threading.Lock] = {}
         self._models: OrderedDict[Key, LoadedModel] = OrderedDict()
         self._bytes: dict[Key, int] = {}  # of the loaded ones, and of those that are being loaded
@@ -79,12 +81,11 @@ class ModelCache:
             model = self._source.load(*key)
         except BaseException:
             with self._lock:
-                del self._bytes[key], self._turns[key]
+                del self._bytes[key]
             raise
         warm_up(model, single_rows=self._single_rows)
         with self._lock:
             self._models[key] = model
-            del self._turns[key]
         return model
 
     def _total(self) -> int:

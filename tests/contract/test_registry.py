@@ -24,6 +24,7 @@ from models.loading import LoadedModel
 from models.manifest import Manifest
 from models.registry import Registry
 from tests.conftest import Clock
+from tests.waiting import wait_until
 
 FEATURES = np.arange(20.0).reshape(10, 2)
 ROWS = pa.table({"x0": [1.0, 2.0], "x1": [3.0, 5.0]})
@@ -220,6 +221,40 @@ def test_a_process_loads_a_version_once_however_many_threads_ask(
     with ThreadPoolExecutor(8) as pool:
         assert len(set(pool.map(ask, range(8)))) == 2
     assert sorted(registry.loaded) == [("line", 1), ("line", 2)]
+
+
+class FailingOnce(Counting):
+    """A registry whose first load fails, once so many others wait for it."""
+
+    def __init__(self, database: Database, root: Path) -> None:
+        super().__init__(database, root)
+        self.asking: list[int] = []
+
+    def load(self, name: str, version: int) -> LoadedModel:
+        if not self.loaded:
+            wait_until(lambda: len(self.asking) == 8, "all ask")
+            self.loaded.append((name, version))
+            raise ArtefactRefused("artefact_missing", "the disk was away")
+        return super().load(name, version)
+
+
+def test_who_waited_for_a_load_that_failed_loads_by_himself(
+    database: Database, file: Path, tmp_path: Path
+) -> None:
+    registry = FailingOnce(database, tmp_path / "models")
+    registry.add(NewVersion("line", file))
+    cache = ModelCache(registry, 1 << 30)
+
+    def ask(number: int) -> str:
+        registry.asking.append(number)
+        try:
+            return cache.get("line", 1).manifest.reference
+        except ArtefactRefused as refused:
+            return refused.code
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sorted(pool.map(ask, range(8))) == ["artefact_missing", *["line@1"] * 7]
+    assert registry.loaded == [("line", 1)] * 2
 
 
 @pytest.fixture
