@@ -139,7 +139,8 @@ def tables(path: Path) -> Iterator[pa.Table]:
 def opened(path: Path) -> Iterator[pq.ParquetFile]:
     """The result, each page of it checked as it is read. Raises ``Problem`` (``result_damaged``)."""
     try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as parquet:
+        # buffering ahead would hold on to all that was read until the file is closed
+        with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as parquet:
             yield parquet
     except (pa.ArrowException, OSError) as error:
         raise result_damaged(str(error)) from error

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -67,3 +68,14 @@ def test_a_result_without_rows_has_its_header(tmp_path: Path) -> None:
     assert b"".join(results.as_csv(results.tables(tmp_path / "r.parquet"))) == b'"a""b"\n'
     assert results.preview(tmp_path / "r.parquet", 20) == []
     assert b"".join(results.as_jsonl(results.tables(tmp_path / "r.parquet"))) == b""
+
+
+def test_a_view_holds_a_few_rows_however_many_there_are(tmp_path: Path) -> None:
+    path = tmp_path / "result.parquet"
+    table = pa.table({"prediction": np.random.default_rng(5).random(50_000)})
+    with pq.ParquetWriter(path, table.schema, compression="none") as writer:
+        for _ in range(40):
+            writer.write_table(table)
+    before = pa.total_allocated_bytes()
+    held = max(pa.total_allocated_bytes() - before for _ in results.tables(path))
+    assert held < path.stat().st_size / 4
