@@ -15,6 +15,7 @@ from jobs.workshop import Workshop
 from models.errors import ModelError
 from models.manifest import Manifest
 from models.registry import PRODUCTION
+from models.traffic import Traffic
 
 log = structlog.get_logger()
 
@@ -45,6 +46,9 @@ def _load(shop: Workshop, manifest: Manifest) -> None:
 def _likely(shop: Workshop) -> Iterator[Manifest]:
     with suppress(ModelError):  # there is none, or there are several and none is the default
         yield shop.registry.resolve(None, shop.settings.default_model or None)
+    traffic = shop.registry.traffic()
     for name, aliases in shop.registry.aliases().items():
         if PRODUCTION in aliases:
             yield shop.registry.get(name, aliases[PRODUCTION])
+            for arm in traffic.get(name, {}).get(PRODUCTION, Traffic()).arms:
+                yield shop.registry.get(name, arm.version)

@@ -19,6 +19,7 @@ from base.database import Database
 from jobs.workshop import Workshop
 from models.adding import NewVersion
 from models.registry import Registry
+from models.traffic import Arm, Traffic
 from tests.unit.api.conftest import MakeApp
 
 FEATURES = np.arange(20.0).reshape(10, 2)
@@ -94,8 +95,9 @@ def workshop(app: APIFlask) -> Workshop:
 def test_the_default_model_and_those_in_production_are_loaded_ahead(
     models: Models, make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("line", "line", "other", "damaged", "seldom"):
+    for name in ("line", "line", "other", "damaged", "seldom", "shared", "shared"):
         models.add(name)
+    models.registry.split("shared", "production", Traffic((Arm(1, 9), Arm(2, 1))), "a test")
     for name in ("line", "damaged"):
         models.registry.set_alias(name, 1, "production", "a test")
     (models.registry.folder("damaged", 1) / "model.joblib").write_bytes(b"")
@@ -104,6 +106,7 @@ def test_the_default_model_and_those_in_production_are_loaded_ahead(
     monkeypatch.setattr(Registry, "load", None)  # from here on nothing can be loaded
     assert shop.models.get("line", 1)
     assert shop.models.get("other", 1)
+    assert shop.models.get("shared", 2), "an arm answers requests too"
     for name, version in (("line", 2), ("seldom", 1), ("damaged", 1)):
         with pytest.raises(TypeError):
             shop.models.get(name, version)
