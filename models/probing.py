@@ -154,8 +154,13 @@ def altered(table: pa.Table, values: Mapping[str, Label | None]) -> pa.Table:
 
 
 def repeated(table: pa.Table, rows: int) -> pa.Table:
-    """The table's rows over and over, ``rows`` of them."""
-    return table.take(pa.array(np.arange(rows) % table.num_rows))
+    """The table's rows, ``rows`` of them: all in their order, then again and again in no order.
+
+    In the same order a processor would soon know by heart which way each row goes down a tree, and be
+    three times as fast as with the rows of a job.
+    """
+    again = np.random.default_rng(0).integers(table.num_rows, size=max(0, rows - table.num_rows))
+    return table.take(pa.array(np.concatenate([np.arange(min(rows, table.num_rows)), again])))
 
 
 def row_cost(width: int, rows: Callable[[int], Any], score: Callable[[Any], object]) -> float:
