@@ -21,4 +21,5 @@ def unended_jobs(connection: Connection, name: str, version: int) -> list[str]:
         return []
     count = found[0][1]
     shown = ", ".join(row[0] for row in found) + (", …" if count > len(found) else "")
-    return [f"{count} job{'s' if count > 1 else ''} that use it have not ended ({shown})"]
+    who = "1 job that uses it has" if count == 1 else f"{count} jobs that use it have"
+    return [f"{who} not ended ({shown})"]

@@ -73,7 +73,7 @@ def test_a_version_is_retired_removed_and_still_shown(
     new_job(database, model_name="wine", model_version=2)
     refused = models("retire", "wine@2")
     assert (refused.exit_code, refused.stdout) == (1, "")
-    assert "the alias production points at it; 1 job that use it have not ended" in refused.stderr
+    assert "the alias production points at it; 1 job that uses it has not ended" in refused.stderr
     assert models("unalias", "wine@production").stderr == "wine@production is gone; it pointed at wine@2\n"
     assert models("retire", "wine@1", "--note", "drifted").exit_code == 0
     assert models("ls").stdout.splitlines()[1].startswith("wine@2")

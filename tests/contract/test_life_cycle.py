@@ -163,7 +163,7 @@ def test_what_still_needs_a_version_keeps_it_from_being_retired(
     job = new_job(database, model_name="line", model_version=1)
     new_job(database, model_name="line", model_version=2)
     new_job(database, model_name="other", model_version=1)
-    with pytest.raises(ModelError, match=rf"alias production .* 1 job that use.*{job.id}") as refused:
+    with pytest.raises(ModelError, match=rf"alias production .* 1 job that uses it has.*{job.id}") as refused:
         registry.retire("line", 1, unended_jobs, "me")
     assert refused.value.code == "in_use"
     registry.retire("line", 3, unended_jobs, "me")
