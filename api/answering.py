@@ -26,6 +26,8 @@ from models.single import model_input
 
 # Beyond so many rows the estimator's own way over all of them at once is the shorter one.
 MAX_PLAIN_ROWS = 10
+# Says what scored: the kind of a compiled scorer, or sklearn.
+SCORER = "X-Scorer"
 
 
 class Answered(NamedTuple):
@@ -83,6 +85,7 @@ def _plain_answers(manifest: Manifest, sent: Rows) -> list[dict[str, Any]] | Non
         if (one := plain_answer(model, row)) is None:
             return None
         found.append(one)
+    _say_scorer(model.plain_rows.scorer_name)
     return found
 
 
@@ -117,7 +120,7 @@ def _checked_and_scored(manifest: Manifest, sent: Rows) -> tuple[pa.Table, list[
 
 def _score(model: LoadedModel, data: pa.Table | np.ndarray[Any, Any], sent: Rows) -> pa.Table:
     try:
-        return model.score(data, confidence=model.manifest.has_probabilities)
+        scored = model.scored(data, confidence=model.manifest.has_probabilities)
     except (ModelError, MemoryError, OSError):
         raise  # the artefact's or the machine's fault
     except Exception as error:  # an estimator may raise anything at a row that it does not like
@@ -128,6 +131,15 @@ def _score(model: LoadedModel, data: pa.Table | np.ndarray[Any, Any], sent: Rows
         raise Problem(
             "model_refused", f"{model.manifest.reference} refused{where}: {text}", errors
         ) from error
+    _say_scorer(scored.scorer)
+    return scored.table
+
+
+def _say_scorer(name: str) -> None:
+    @after_this_request
+    def say(response: Response) -> Response:
+        response.headers[SCORER] = name
+        return response
 
 
 def _first_refused(

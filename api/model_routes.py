@@ -10,7 +10,7 @@ from flask import Response, jsonify, url_for
 from api.context import workshop
 from models.errors import ModelError
 from models.insight import insight
-from models.manifest import Manifest, output_schema
+from models.manifest import SKLEARN, Manifest, ScorerRecord, output_schema
 from models.names import parse
 from models.registry import PRODUCTION
 from models.traffic import Traffic
@@ -106,12 +106,20 @@ def _described(manifest: Manifest) -> dict[str, Any]:
     return {
         **{name: recorded[name] for name in kept},
         "classes": _classes(manifest),
+        "scorer": _scorer(manifest),
         "has_probabilities": manifest.has_probabilities,
         "evaluation": recorded["evaluation"],
         "outputs": outputs,
         **{name: recorded[name] for name in (*more, *told)},
         "data": {"file": manifest.data_file, "sha256": manifest.data_sha256} if manifest.data_file else None,
     }
+
+
+def _scorer(manifest: Manifest) -> dict[str, Any]:
+    """What scores files, what scores single rows, and why."""
+    record = manifest.scorer or ScorerRecord(reason="added before there were compiled scorers")
+    found = record.model_dump(mode="json", exclude={"files", "labels_from_ties", "memory_bytes"})
+    return {"files": manifest.scored_by, "rows": record.kind or SKLEARN, **found}
 
 
 def _weights(manifest: Manifest) -> dict[str, Any]:

@@ -109,13 +109,17 @@ _X_CACHE = {
     "description": "whether the prediction was kept from before; only where the server keeps them",
     "schema": {"type": "string", "enum": ["hit", "miss"]},
 }
+_X_SCORER = {
+    "description": "what scored the rows: the kind of a compiled scorer, or sklearn; absent if it was kept",
+    "schema": {"type": "string"},
+}
 OPERATION: dict[str, Any] = {
     "description": DESCRIPTION,
     "responses": {
         200: {
             "description": "The prediction, or the predictions in the order of the rows",
             "content": {"application/json": {"schema": {"anyOf": [_ONE, _SEVERAL]}}},
-            "headers": {"X-Cache": _X_CACHE},
+            "headers": {"X-Cache": _X_CACHE, "X-Scorer": _X_SCORER},
         },
         400: "The body is not JSON, or no model is named",
         404: "There is no such model",

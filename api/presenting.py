@@ -27,7 +27,12 @@ def job_resource(view: JobView) -> dict[str, Any]:
         "status": job.status,
         "done": job.done,
         "retry_of": job.retry_of,
-        "model": {"name": job.model_name, "version": job.model_version, "sha256": job.model_sha256},
+        "model": {
+            "name": job.model_name,
+            "version": job.model_version,
+            "sha256": job.model_sha256,
+            "scorer": view.scorer,
+        },
         "rows": {"total": job.rows_total, "done": job.rows_done, "failed": job.rows_failed},
         "chunks": {
             "total": job.chunks_total,

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from api import at_once, metering, noting, request_ids, spreading, strict_json
-from api.answering import plain_answer
+from api.answering import SCORER, plain_answer
 from api.auth import Door
 from api.headers import DATA_HEADERS
 from jobs.feedback.log import PredictionLog
@@ -70,7 +70,8 @@ class ShortWay:
             except Exception:  # noqa: BLE001 - it happens again in Flask, which tells the client and the log
                 answer = None
             if answer is not None:
-                return _send(answer, request_ids.begin(environ.get("HTTP_X_REQUEST_ID", "")), start_response)
+                request_id = request_ids.begin(environ.get("HTTP_X_REQUEST_ID", ""))
+                return _send(*answer, request_id, start_response)
             environ["wsgi.input"] = io.BytesIO(body)
         return self.flask(environ, start_response)
 
@@ -83,7 +84,8 @@ class ShortWay:
             and not any(name in environ for name in _UNUSUAL)
         )
 
-    def _answer(self, environ: WSGIEnvironment, body: bytes) -> dict[str, Any] | None:
+    def _answer(self, environ: WSGIEnvironment, body: bytes) -> tuple[dict[str, Any], str] | None:
+        """The answer, and what scored it."""
         caller = self._door.admit_remembered(environ)
         value = strict_json.parse(body)
         if type(value) is not dict or not {"features"} <= value.keys() <= {"features", "model"}:
@@ -99,8 +101,7 @@ class ShortWay:
         if at_once.is_asked() and not _is_light(manifest):
             return None
         model = self._shop.models.loaded(manifest.name, manifest.version)
-        answered = None if model is None else plain_answer(model, value["features"])
-        if answered is None:
+        if model is None or (answered := plain_answer(model, value["features"])) is None:
             return None
         if self._log is not None:
             answered = noting.noted(self._log, caller.owner, None, manifest, answered)
@@ -109,7 +110,8 @@ class ShortWay:
             self._shadows.offer(route.alias, challenger, [row], [said], len(body))
         environ[metering.ROUTE] = ROUTE
         spreading.note(route, manifest, environ)
-        return {"model": {"name": manifest.name, "version": manifest.version}, **answered}
+        named = {"name": manifest.name, "version": manifest.version}
+        return {"model": named, **answered}, model.plain_rows.scorer_name
 
 
 def _is_light(manifest: Manifest) -> bool:
@@ -126,12 +128,15 @@ def _read(environ: WSGIEnvironment) -> bytes:
         return b""
 
 
-def _send(answer: dict[str, Any], request_id: str, start_response: StartResponse) -> Iterable[bytes]:
+def _send(
+    answer: dict[str, Any], scorer: str, request_id: str, start_response: StartResponse
+) -> Iterable[bytes]:
     body = _encode(answer).encode() + b"\n"
     headers = [
         ("Content-Type", "application/json"),
         ("Content-Length", str(len(body))),
         ("X-Request-ID", request_id),
+        (SCORER, scorer),
         *DATA_HEADERS,
     ]
     start_response("200 OK", headers)

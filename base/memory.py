@@ -15,6 +15,7 @@ import psutil
 GIB = 1 << 30
 LEAST = 2 * GIB
 API_PROCESSES = 2
+_ROLLUP = Path("/proc/self/smaps_rollup")
 # What a container may have: cgroup 2, then cgroup 1.
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
@@ -40,11 +41,19 @@ def share_for_models(workers: int) -> int:
 
 
 def private_bytes() -> int:
-    """Memory that only this process has, less what it has freed: what was freed is given back first."""
+    """Memory that only this process has, less what it has freed: what was freed is given back first.
+
+    On Linux without pages of files that are mapped to be read: another process would share them.
+    """
     library = ctypes.CDLL(None)
     if hasattr(library, "malloc_trim"):  # glibc
         library.malloc_trim(0)
-    return int(psutil.Process().memory_full_info().uss)
+    if not _ROLLUP.exists():
+        return int(psutil.Process().memory_full_info().uss)
+    kilobytes = [
+        line.split()[1] for line in _ROLLUP.read_text().splitlines() if line.startswith("Private_Dirty")
+    ]
+    return 1024 * int(kilobytes[0])
 
 
 def memory_of_machine() -> int:

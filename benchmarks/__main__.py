@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks import fairness, memory, outage, small, speed
+from benchmarks import fairness, memory, outage, scorers, small, speed
 from benchmarks.contestants import (
     Task,
     image_loop,
@@ -44,6 +44,8 @@ def main() -> None:
         found |= _on_one_stack(plan)
     if "memory" in plan.parts:
         found["memory"] = [vars(peaks) for peaks in memory.measure(plan)]
+    if "scorers" in plan.parts:
+        found["scorers"] = scorers.measure(plan.scorer_rows, plan.rounds, write=not plan.is_quick)
     if plan.json_file:
         plan.json_file.write_text(json.dumps(found, indent=2) + "\n")
 

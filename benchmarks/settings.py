@@ -12,7 +12,7 @@ from benchmarks.front_door.peers import PEERS
 
 FORMATS = ("csv", "parquet")
 CONTESTANTS = ("pandas", "limit", "rowmill")
-PARTS = ("speed", "small", "fairness", "outage", "predict", "beside", "images", "memory")
+PARTS = ("speed", "small", "fairness", "outage", "predict", "beside", "images", "memory", "scorers")
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,8 @@ class Plan:
     memory_images: tuple[int, ...]
     huge_rows: int
     outage_requests: int
+    scorer_rows: int
+    is_quick: bool
     warm_up_rows: int = 10_000
     warm_up_images: int = 200
 
@@ -76,6 +78,8 @@ def parse(arguments: Sequence[str]) -> Plan:
         memory_images=(200, 5_000) if given.quick else (1_000, 50_000),
         huge_rows=2_000_000 if given.quick else 10_000_000,
         outage_requests=100 if given.quick else 500,
+        scorer_rows=5_000 if given.quick else 100_000,
+        is_quick=given.quick,
     )
 
 

@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import ColumnElement, String, and_, case, cast, func, select
 
 from base.database import Database
-from base.database.tables import chunks, inputs, jobs, owned, ticks, workers
+from base.database.tables import chunks, inputs, jobs, owned, ticks, versions, workers
 from jobs.errors import Problem
 from jobs.records import Chunk, Input, Job
 from jobs.results import shift
 from jobs.states import FINAL, ChunkStatus, JobStatus
+from models.manifest import SKLEARN
 from models.names import parse
 
 
@@ -44,6 +45,7 @@ class JobView:
     rows_per_second: float | None
     eta_seconds: float | None
     errors_preview: list[dict[str, Any]]
+    scorer: str | None  # of the job's version; None if that is gone
 
 
 def find_job(database: Database, owner: str, job_id: str) -> Job:
@@ -67,8 +69,21 @@ def view(database: Database, job: Job) -> JobView:
         tally = _tally(connection, job)
         now = database.now(connection)
         preview = _preview(connection, job, source)
+        scorer = _scorer(connection, job)
     pace, eta = _pace(job, tally, now)
-    return JobView(job, source, tally, pace, eta, preview)
+    return JobView(job, source, tally, pace, eta, preview, scorer)
+
+
+def _scorer(connection: Any, job: Job) -> str | None:
+    """Not the whole manifest, which may be long: a job is asked about at every poll."""
+    record = versions.c.manifest["scorer"]
+    query = select(record["kind"].as_string(), record["scores_batches"].as_boolean()).where(
+        versions.c.name == job.model_name, versions.c.version == job.model_version
+    )
+    row = connection.execute(query).first()
+    if row is None:
+        return None
+    return row[0] if row[0] and row[1] else SKLEARN
 
 
 def _tally(connection: Any, job: Job) -> Tally:

@@ -39,6 +39,8 @@ from models.mlflow import folder as mlflow_folder
 from models.outputs import answers, checked_probabilities
 from models.policies import Policies, with_policies
 from models.samples import Sample, read_sample
+from models.scorers.store import MAPPED_BYTES
+from models.scorers.trial import trial
 from models.taking_in import Files, checked_packages, libraries, take_in
 from models.user_code import Bundle
 from models.warming import warm_up
@@ -69,6 +71,9 @@ class NewVersion:
     trust: Sequence[str] = ()  # types in a file of skops that are confirmed
     mlflow: MlflowOrigin | None = None  # what is known of the logged model beside its folder
     example: Sample | None = None
+    compiled: bool = True  # try a compiled scorer; else scikit-learn scores
+    # by which a compiled scorer's numbers may differ; None: nothing for trees, 1e-12 for the rest
+    tolerance: float | None = None
 
 
 def prepare(new: NewVersion, folder: Path) -> Manifest:
@@ -89,7 +94,12 @@ def prepare(new: NewVersion, folder: Path) -> Manifest:
         signature = with_policies(signature, new.policies)
         manifest = _described(estimator, new, files, signature, packages)
         manifest = _with_outputs(manifest, estimator, rows, new)
-        manifest = _with_cost(manifest, estimator, rows, bundle)
+        record, scorer = trial(
+            estimator, manifest, rows, folder, compiled=new.compiled, tolerance=new.tolerance
+        )
+        manifest = manifest.model_copy(update={"scorer": record})
+        model = LoadedModel(manifest, lambda: estimator, scorer=scorer, bundle=bundle)
+        manifest = _with_cost(model, rows)
     with warnings.catch_warnings(action="ignore"), threadpool_limits(1):
         return _with_memory(manifest, folder)
 
@@ -260,12 +270,10 @@ def _has_probabilities(estimator: Any, data: Any, targets: Sequence[Target]) -> 
     return True
 
 
-def _with_cost(
-    manifest: Manifest, estimator: Any, rows: pa.Table | np.ndarray, bundle: Bundle | None
-) -> Manifest:
-    model = LoadedModel(manifest, estimator, bundle)
+def _with_cost(model: LoadedModel, rows: pa.Table | np.ndarray) -> Manifest:
+    manifest = model.manifest
     if not isinstance(rows, pa.Table):
-        return _with_cost_of_images(manifest, model, rows)
+        return _with_cost_of_images(model, rows)
     if manifest.signature.kind == "text":
         cost, by_byte = texts.costs(rows, model.score)
     else:
@@ -274,13 +282,15 @@ def _with_cost(
     return manifest.model_copy(update={"row_cost_seconds": cost, "byte_cost_seconds": by_byte})
 
 
-def _with_cost_of_images(manifest: Manifest, model: LoadedModel, rows: np.ndarray) -> Manifest:
-    spec = manifest.signature.image
+def _with_cost_of_images(model: LoadedModel, rows: np.ndarray) -> Manifest:
+    spec = model.manifest.signature.image
     assert spec is not None
     width = sum(image.size for image in rows) // len(rows)
     cost = probing.row_cost(width, lambda count: rows[np.arange(count) % len(rows)], model.score)
     decoding, by_byte = decoding_cost(spec)
-    return manifest.model_copy(update={"row_cost_seconds": cost + decoding, "byte_cost_seconds": by_byte})
+    return model.manifest.model_copy(
+        update={"row_cost_seconds": cost + decoding, "byte_cost_seconds": by_byte}
+    )
 
 
 def _with_memory(manifest: Manifest, folder: Path) -> Manifest:
@@ -291,8 +301,18 @@ def _with_memory(manifest: Manifest, folder: Path) -> Manifest:
     before = private_bytes()
     model = load(manifest, folder)
     warm_up(model, single_rows=True)
-    taken = private_bytes() - before
-    return manifest.model_copy(update={"memory_bytes": max(taken, manifest.stored_bytes)})
+    for_scorer = 0 if model.has_estimator else private_bytes() - before
+    warm_up(LoadedModel(manifest, lambda: model.estimator), single_rows=True)
+    for_estimator = private_bytes() - before - for_scorer
+    return manifest.with_memory(
+        max(for_scorer, _read_into_memory(manifest)), max(for_estimator, manifest.stored_bytes)
+    )
+
+
+def _read_into_memory(manifest: Manifest) -> int:
+    """Bytes of the scorer's files that are not mapped."""
+    files = manifest.scorer.files if manifest.scorer else ()
+    return sum(stored.bytes for stored in files if stored.bytes < MAPPED_BYTES)
 
 
 def _data(rows: pa.Table | np.ndarray, signature: Signature) -> Any:

@@ -24,7 +24,8 @@ class VersionSource(Protocol):
 class ModelCache:
     """Each version is loaded once, by whoever asks first; the longest unused make room before another comes.
 
-    Sizes are those that were measured when the versions were added. One model is always held, however large.
+    Sizes are those that were measured when the versions were added; a version with a compiled scorer grows
+    when its estimator is needed all the same. One model is always held, however large.
     Whoever still scores with a model that had to go keeps it until done.
     """
 
@@ -71,22 +72,37 @@ class ModelCache:
         return model
 
     def _load(self, key: Key) -> LoadedModel:
-        size = self._source.get(*key).loaded_bytes
+        manifest = self._source.get(*key)
         with self._lock:
-            while self._models and self._total() + size > self._limit_bytes:
-                oldest, _ = self._models.popitem(last=False)
-                del self._bytes[oldest]
-            self._bytes[key] = size
+            self._make_room(key, manifest.loaded_bytes)
         try:
             model = self._source.load(*key)
         except BaseException:
             with self._lock:
                 del self._bytes[key]
             raise
+        if not model.has_estimator:
+            everything = manifest.loaded_bytes + manifest.unpickled_bytes
+            model.before_reading = lambda: self._grow(key, everything)
         warm_up(model, single_rows=self._single_rows)
         with self._lock:
             self._models[key] = model
         return model
+
+    def _grow(self, key: Key, size: int) -> None:
+        """A model that had to go is counted no more, whatever whoever still holds it does with it."""
+        with self._lock:
+            if key in self._bytes:
+                self._make_room(key, size)
+
+    def _make_room(self, key: Key, size: int) -> None:
+        """Count ``size`` bytes for a version, and let others go for it. With the lock held."""
+        self._bytes[key] = 0
+        others = [other for other in self._models if other != key]
+        while others and self._total() + size > self._limit_bytes:
+            oldest = others.pop(0)
+            del self._models[oldest], self._bytes[oldest]
+        self._bytes[key] = size
 
     def _total(self) -> int:
         return sum(self._bytes.values())

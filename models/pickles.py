@@ -88,12 +88,17 @@ def check(contents: Contents, source: str, code_modules: Collection[str]) -> Non
             raise _main(contents, package, source)
         if package in OUR_MODULES:
             raise _shadowed(package, source)
-    written_by = contents.sklearn_versions - {sklearn.__version__}
-    if written_by:
-        raise _other_sklearn(sorted(written_by)[0], source)
+    for version in sorted(contents.sklearn_versions):
+        check_version(version, source)
     for package in sorted(contents.packages - set(code_modules)):
         if not _installed(package):
             raise _not_installed(package, source)
+
+
+def check_version(version: str, source: str) -> None:
+    """Refuse what was saved by another scikit-learn than the one that is here."""
+    if version != sklearn.__version__:
+        raise _other_sklearn(version, source)
 
 
 def explain(path: Path, source: str, code_modules: Collection[str], error: Exception) -> ArtefactRefused:

@@ -8,37 +8,40 @@ like those of training costs microseconds.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from models.estimators import predicts_by_argmax
-from models.manifest import ColumnSpec, Label, Manifest, Signature, label_text
+from models.manifest import SKLEARN, ColumnSpec, Label, Manifest, Signature, label_text
 from models.outputs import NEAR_TIE
 from models.rules import FLOAT32_OVERFLOW, INEXACT_INTEGER
-from models.scorers import row_scorer
+from models.scorers.part import Unsure
+from models.scorers.scorer import Scorer
 
 _ROWS = frozenset({dict, list})
-_NUMBER, _BOOLEAN = frozenset({float, int}), frozenset({bool})
+_KINDS = {"number": frozenset({float, int}), "boolean": frozenset({bool}), "string": frozenset({str})}
 
 
 class PlainRows:
     """Answers plain rows of one loaded version, in any number of threads."""
 
-    def __init__(self, manifest: Manifest, estimator: Any) -> None:
-        """Finds a kernel, which takes some milliseconds."""
-        self._kernel = row_scorer(estimator, manifest)
+    def __init__(self, manifest: Manifest, scorer: Scorer | None) -> None:
+        """Without a scorer every row is left to the thorough way."""
+        is_table = manifest.signature.kind == "table"
+        self._scorer = scorer if is_table else None
         self._names = manifest.signature.names
         self._accepted = [_accepted(spec, manifest.signature) for spec in manifest.signature.columns]
-        self._takes_ties = predicts_by_argmax(estimator)
+        self._takes_ties = manifest.scorer is not None and manifest.scorer.labels_from_ties
         self._classes = manifest.targets[0].classes
+        self.scorer_name = scorer.core.kind if scorer else SKLEARN
         self.class_names = [label_text(label) for label in self._classes or ()]
 
     def answer(self, row: Any) -> tuple[Label, list[float]] | None:
         """Label and probabilities of the classes, or the number and nothing; None if the row is not plain."""
-        if self._kernel is None or (values := self._values(row)) is None:
+        if self._scorer is None or (values := self._values(row)) is None:
             return None
-        answered = self._kernel(np.array(values, dtype=np.float64)).tolist()
+        try:
+            answered = self._scorer.answer_one(values).tolist()
+        except Unsure:
+            return None
         if not math.isfinite(sum(answered)):
             return None  # no number of JSON
         if self._classes is None:
@@ -55,18 +58,36 @@ class PlainRows:
             values = [row[name] for name in self._names] if type(row) is dict else row
         except KeyError:
             return None
-        for value, (kinds, low, high) in zip(values, self._accepted, strict=True):
-            if type(value) not in kinds or not low < value < high:
+        for value, (ranged, low, high, listed, known) in zip(values, self._accepted, strict=True):
+            kind = type(value)
+            if kind in ranged:
+                if not low < value < high:
+                    return None
+            elif kind not in listed or value not in known:
                 return None
         return values
 
 
-def _accepted(spec: ColumnSpec, signature: Signature) -> tuple[frozenset[type], float, float]:
-    """The types of Python and the open range of numbers that need no second look."""
+class _Accepted(NamedTuple):
+    """Values that need no second look: of the first types in an open range, of the others if ``known``."""
+
+    ranged: frozenset[type]
+    low: float
+    high: float
+    listed: frozenset[type]
+    known: frozenset[Any]
+
+
+def _accepted(spec: ColumnSpec, signature: Signature) -> _Accepted:
+    kinds, nothing = _KINDS[spec.kind], frozenset({type(None)} if spec.accepts_null else ())
+    missing = frozenset({None} if spec.accepts_null else ())
     if spec.categories:
-        return frozenset(), 0, 0
+        return _Accepted(frozenset(), 0, 0, kinds | nothing, missing | frozenset(spec.categories))
+    if spec.kind == "string":
+        return _Accepted(frozenset(), 0, 0, nothing, missing)
     if spec.kind == "boolean":
-        return _BOOLEAN, -1, 2
+        return _Accepted(kinds, -1, 2, nothing, missing)
     limit = min(float(INEXACT_INTEGER), FLOAT32_OVERFLOW if signature.dtype == "float32" else float("inf"))
     low, high = spec.usual
-    return _NUMBER, max(-limit, math.nextafter(low, -math.inf)), min(limit, math.nextafter(high, math.inf))
+    low, high = math.nextafter(low, -math.inf), math.nextafter(high, math.inf)
+    return _Accepted(kinds, max(-limit, low), min(limit, high), nothing, missing)

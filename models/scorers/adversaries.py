@@ -20,7 +20,7 @@ from models.probing import altered
 from models.rules import FLOAT32_OVERFLOW
 
 # Splits that are looked at, of all splits of a model; every one of a small model.
-MAX_SPLITS = 1000
+MAX_SPLITS = 300
 # Columns in which odd values are tried, evenly spread.
 MAX_COLUMNS = 24
 _BELOW_OVERFLOW = float(np.nextafter(FLOAT32_OVERFLOW, 0))
@@ -59,7 +59,7 @@ def odd_tables(signature: Signature, rows: pa.Table) -> Iterator[pa.Table]:
         specs = [spec for spec in signature.columns if value(spec) is not _NOT]
         if specs:
             start = number % rows.num_rows
-            chosen = [specs[at] for at in _spread(len(specs), MAX_COLUMNS)]
+            chosen = [specs[at] for at in spread(len(specs), MAX_COLUMNS)]
             one = rows.slice(start, 1)
             single = [altered(one, {spec.name: value(spec)}) for spec in chosen]
             yield pa.concat_tables([*single, altered(one, {spec.name: value(spec) for spec in specs})])
@@ -84,7 +84,7 @@ def odd_matrices(matrix: np.ndarray, first: int) -> Iterator[np.ndarray]:
     """The same for what the last step of a model is given, from the column ``first`` on."""
     if first == matrix.shape[1]:
         return
-    chosen = first + np.array(_spread(matrix.shape[1] - first, MAX_COLUMNS))
+    chosen = first + np.array(spread(matrix.shape[1] - first, MAX_COLUMNS))
     for number, value in enumerate(ODD_NUMBERS.values()):
         odd = np.repeat(matrix[number % len(matrix)][None].astype(np.float64), len(chosen) + 1, axis=0)
         odd[np.arange(len(chosen)), chosen] = value
@@ -110,25 +110,35 @@ class _Splits:
         return cls(inner, feature, threshold, left, right, parent)
 
 
-def threshold_rows(last: Any, matrix: np.ndarray, generator: np.random.Generator) -> np.ndarray | None:
-    """Rows that reach splits of the trees in ``last`` and lie on their thresholds, or a step beside them.
+def split_rows(
+    last: Any, matrix: np.ndarray, values: Callable[[float], Sequence[float]], generator: np.random.Generator
+) -> np.ndarray | None:
+    """Rows that reach splits of the trees in ``last``, with each of ``values(threshold)`` at the split.
 
     ``matrix`` has rows as ``last`` is given them. None for a model without trees.
     """
     trees = list(_trees(last))
-    if not trees:
-        return None
     places = [(tree, int(node)) for tree in trees for node in tree.inner]
     found = []
-    for at in _spread(len(places), MAX_SPLITS):
+    for at in spread(len(places), MAX_SPLITS):
         tree, node = places[at]
         base = matrix[generator.integers(len(matrix))].astype(np.float64)
         _lead(base, tree, node)
-        for value in near(float(tree.threshold[node])):
+        for value in values(float(tree.threshold[node])):
             row = base.copy()
             row[tree.feature[node]] = value
             found.append(row)
     return np.array(found) if found else None
+
+
+def missing(_threshold: float) -> list[float]:
+    """A missing value: which way it goes is learned for each split."""
+    return [np.nan]
+
+
+def infinite(_threshold: float) -> list[float]:
+    """Both infinities."""
+    return [np.inf, -np.inf]
 
 
 def near(threshold: float) -> list[float]:
@@ -183,6 +193,6 @@ def _trees(last: Any) -> Iterator[_Splits]:
         yield _Splits.of(nodes["feature_idx"], nodes["num_threshold"], left, right, inner)
 
 
-def _spread(count: int, most: int) -> Sequence[int]:
+def spread(count: int, most: int) -> Sequence[int]:
     """Up to ``most`` numbers below ``count``, evenly spread, always the same."""
     return range(count) if count <= most else np.linspace(0, count - 1, most).astype(int).tolist()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from base.times import rfc3339
 from models.gate import Evaluation, shown
+from rowmill.cli import scorer_options
 from rowmill.cli.texts import table
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def description(
         "code": ", ".join(manifest.code.files) if manifest.code else "",
         "added": manifest.created_at,
         "libraries": ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()),
+        "scorer": scorer_options.described(manifest.scorer),
         "row cost": _cost(manifest),
         "memory": f"{manifest.loaded_bytes:,} bytes",
         "revision": manifest.revision or "",

@@ -18,6 +18,7 @@ from rowmill.cli import (
     life_commands,
     model_texts,
     policy_options,
+    scorer_options,
     traffic_commands,
 )
 from rowmill.cli.exits import say
@@ -123,6 +124,8 @@ def add(
     trust: Trust = None,
     on_unusual: policy_options.OnUnusual = None,
     max_z: policy_options.MaxZ = None,
+    scorer: scorer_options.Scorer = scorer_options.Choice.AUTO,
+    scorer_tolerance: scorer_options.Tolerance = None,
     holdout: gate_options.Holdout = None,
     require: gate_options.Require = None,
     better_than: gate_options.BetterThan = None,
@@ -152,6 +155,8 @@ def add(
         revision=revision,
         policies=policies,
         trust=trust or (),
+        compiled=scorer == scorer_options.Choice.AUTO,
+        tolerance=scorer_tolerance,
     )
     with opened_registry() as registry, opened(file) as source:
         if source.warning:

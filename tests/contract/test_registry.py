@@ -164,11 +164,11 @@ def test_a_version_that_its_gate_refuses_is_not_added(registry: Registry, file: 
 
 
 def test_a_folder_without_a_row_is_replaced(registry: Registry, file: Path, database: Database) -> None:
-    registry.add(NewVersion("line", file))
+    registry.add(NewVersion("line", file, compiled=False))
     with database.writing() as connection:
         connection.execute(delete(versions))
     (registry.folder("line", 1) / "left over").write_text("")
-    registry.add(NewVersion("line", file))
+    registry.add(NewVersion("line", file, compiled=False))
     assert [path.name for path in registry.folder("line", 1).iterdir()] == ["model.joblib"]
 
 
@@ -185,7 +185,7 @@ def test_what_a_killed_add_left_is_removed_a_day_later(
 
 
 def test_the_digest_that_counts_is_the_one_in_the_database(registry: Registry, file: Path) -> None:
-    manifest = registry.add(NewVersion("line", file))
+    manifest = registry.add(NewVersion("line", file, compiled=False))
     stored = registry.folder("line", 1) / manifest.artefact.file
     stored.write_bytes(stored.read_bytes() + b"\0")
     with pytest.raises(ArtefactRefused) as refused:
@@ -261,7 +261,7 @@ def test_who_waited_for_a_load_that_failed_loads_by_himself(
 def sized(database: Database, file: Path, tmp_path: Path) -> Counting:
     """Versions 1 to 4 of ``line``, which take 10, 20, 30 and 100 bytes as their manifests say."""
     registry = Counting(database, tmp_path / "models")
-    manifest = registry.add(NewVersion("line", file))
+    manifest = registry.add(NewVersion("line", file, compiled=False))
     for version, size in enumerate((10, 20, 30, 100), 1):
         copy = manifest.model_copy(update={"version": version, "memory_bytes": size})
         put(database, registry, copy)

@@ -74,7 +74,8 @@ def _models(folder: Path) -> Iterator[NewVersion]:
     mixed = mixed_frame()
     encoded = make_column_transformer((OneHotEncoder(), ["region"]), remainder="passthrough")
     churned = mixed["age"] + 10 * mixed["member"] > 60
-    yield saved("churn", make_pipeline(encoded, LogisticRegression(max_iter=5000)).fit(mixed, churned), mixed)
+    goes = make_pipeline(encoded, LogisticRegression(max_iter=5000)).fit(mixed, churned)
+    yield saved("churn", goes, mixed, compiled=False)  # all its rows take the thorough way
 
     texts = pd.DataFrame({"review": [f"a good day {i}" if i % 2 else f"a bad night {i}" for i in range(30)]})
     moods = make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(texts["review"], ["sad", "glad"] * 15)

@@ -80,7 +80,8 @@ def test_a_version_that_was_changed_is_described_and_not_loaded(
 ) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(stocked, folder)
-    (folder / "models" / "diabetes" / "1" / "model.joblib").write_bytes(b"another")
+    for path in (folder / "models" / "diabetes" / "1").iterdir():
+        path.write_bytes(b"another")
     client: Client = make_app(folder).test_client()
     model = client.get("/models/diabetes").json
     assert model["coefficients"] is None

@@ -100,7 +100,8 @@ def test_the_default_model_and_those_in_production_are_loaded_ahead(
     models.registry.split("shared", "production", Traffic((Arm(1, 9), Arm(2, 1))), "a test")
     for name in ("line", "damaged"):
         models.registry.set_alias(name, 1, "production", "a test")
-    (models.registry.folder("damaged", 1) / "model.joblib").write_bytes(b"")
+    for path in models.registry.folder("damaged", 1).iterdir():
+        path.write_bytes(b"")
     shop = workshop(make_app(models.folder, default_model="other"))
     load_likely(shop)
     monkeypatch.setattr(Registry, "load", None)  # from here on nothing can be loaded

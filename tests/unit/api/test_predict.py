@@ -47,8 +47,8 @@ def test_one_row_is_answered_as_the_estimator_answers_it(client: Client, stocked
     assert answer.json == {
         "model": {"name": "wine", "version": 1},
         "prediction": max(expected, key=lambda name: expected[name]),
-        "confidence": max(expected.values()),
-        "probabilities": expected,
+        "confidence": pytest.approx(max(expected.values()), abs=1e-12),
+        "probabilities": pytest.approx(expected, abs=1e-12),
     }
 
 

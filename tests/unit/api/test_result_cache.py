@@ -174,7 +174,7 @@ def test_all_protocols_share_it_and_it_is_counted(make_app: MakeApp, stocked: Pa
     assert (model["model"], model["requests"], model["cache"]) == ("churn@1", 3, {"hits": 1, "misses": 1})
 
 
-def test_plain_rows_with_a_kernel_need_no_cache(client: Client) -> None:
+def test_plain_rows_with_a_compiled_scorer_need_no_cache(client: Client) -> None:
     row = {"size": 20.0, "weight": 5.0}
     wine = [13.0, 2.0, 2.3, 19.0, 100.0, 2.3, 2.0, 0.4, 1.6, 5.0, 1.0, 2.6, 750.0]
     assert [ask(client, wine, "wine@1")[0] for _ in range(2)] == [None, None]
@@ -215,7 +215,7 @@ def test_a_new_version_is_not_answered_from_the_old_ones_cache(make_app: MakeApp
     def add(*labels: str) -> None:
         named = dict(zip("01", labels, strict=True))
         files = {"file": tmp_path / "churn.joblib", "sample": tmp_path / "churn.parquet"}
-        registry.add(NewVersion("churn", **files, labels=named))  # type: ignore[arg-type]
+        registry.add(NewVersion("churn", **files, labels=named, compiled=False))  # type: ignore[arg-type]
 
     add("stays", "goes")
     assert [ask(client, ROW)[1]["prediction"] for _ in range(2)] == ["stays", "stays"]
