@@ -37,7 +37,7 @@ _turn = threading.Lock()
 TURN_SECONDS = 60.0
 
 
-@blueprint.post("/feedback")
+@blueprint.route("/feedback", methods=["POST", "PUT"])
 @blueprint.doc(summary="Send true labels", **FEEDBACK)
 def feedback() -> Response:
     """Labels as JSON or as a file; the same ones again change nothing."""

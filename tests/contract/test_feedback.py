@@ -135,6 +135,16 @@ def test_many_blocks_and_pieces_give_what_one_does(
     assert told["job"]["accuracy"] == pytest.approx(0.93)
 
 
+def test_a_file_may_come_as_a_form_or_by_put(served: Served, scored: Any) -> None:
+    labels = labels_of(served, scored, wrong=7).to_csv(index=False).encode()
+    form = {"file": (io.BytesIO(labels), "labels.csv"), "job": scored["id"], "key": "id", "label": "cultivar"}
+    by_form = served.client.post("/feedback", data=form)
+    options = {"job": scored["id"], "key": "id", "label": "cultivar"}
+    by_put = served.client.put("/feedback", query_string=options, data=labels)
+    assert by_form.json == by_put.json
+    assert by_put.json["job"]["accuracy"] == pytest.approx(0.93)
+
+
 def test_rows_by_number_or_in_order(served: Served, scored: Any) -> None:
     labels = labels_of(served, scored, wrong=5)["cultivar"]
     some = [{"row": row, "label": int(labels[row % ROWS])} for row in (0, 4, 50, 200)]
