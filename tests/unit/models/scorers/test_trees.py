@@ -288,6 +288,15 @@ def test_each_way_of_leading_astray_is_damage() -> None:
             replace(core, leaf_rows=rows_of_leaves)
 
 
+def test_a_set_that_is_asked_of_a_feature_without_categories_is_damage() -> None:
+    rows = np.random.default_rng(0).integers(0, 9, (300, FEATURES)).astype(float)
+    estimator = HistGradientBoostingClassifier(max_iter=4, categorical_features=[0])
+    core = compiled(estimator.fit(rows, rows[:, 0] % 2 > 0))
+    assert len(core.left_sets)
+    with pytest.raises(NotCompiled, match="damaged"):
+        replace(core, known_sets=np.zeros_like(core.known_sets))
+
+
 def test_what_is_not_compiled_says_why() -> None:
     rows, labels = training(1, 2, missing=False)
     two = DecisionTreeClassifier().fit(rows, np.column_stack([labels, labels]))
