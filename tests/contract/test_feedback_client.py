@@ -19,6 +19,7 @@ from rowmill import Client
 from rowmill.cli import app
 from tests.conftest import Clock
 from tests.contract.conftest import Served
+from tests.parquet_bombs import growing_page
 
 ROWS = 100
 
@@ -107,3 +108,10 @@ def test_the_client_sends_labels_of_jobs_and_of_predictions(
         assert told["job"]["accuracy"] == pytest.approx(0.99)
         [version] = client.accuracy("wine", window="2h")["versions"]
         assert version["accuracy"] == pytest.approx(100 / 101)
+
+
+def test_a_file_that_grows_beyond_all_bounds_is_refused(url: str, served: Served, job: Any) -> None:
+    bomb = growing_page(["label"])
+    answer = served.client.post(f"/feedback?job={job['id']}", data=bomb)
+    assert (answer.status_code, answer.json["code"]) == (413, "too_large")
+    assert len(bomb) < 8 << 20
