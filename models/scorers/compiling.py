@@ -21,7 +21,7 @@ from models.scorers.network_core import Network
 from models.scorers.part import Core, NotCompiled, Part
 from models.scorers.pipelines import compile_pipeline
 from models.scorers.scorer import Scorer
-from models.scorers.steps import Branch, Branches, Impute, Scale, Take
+from models.scorers.steps import Branch, Branches, Complete, Impute, Scale, Take
 from models.scorers.trees import Trees
 
 # By the exact class of the last step: a subclass may compute anything.
@@ -36,6 +36,7 @@ _STEPS: tuple[type[Part], ...] = (
     Bins,
     Branch,
     Branches,
+    Complete,
     Impute,
     Lookup,
     OneHot,

@@ -47,7 +47,7 @@ from models.scorers.columns import Columns
 from models.scorers.matrix import Matrix
 from models.scorers.part import NotCompiled, Reader
 from models.scorers.sources import Source, Stage, raw_stage
-from models.scorers.steps import Branch, Branches, Step
+from models.scorers.steps import Branch, Branches, Complete, Step
 from models.scorers.transformers import (
     compile_bins,
     compile_imputer,
@@ -107,7 +107,7 @@ def _columns(steps: list[Any], signature: Signature) -> Columns:
             None if source.vocabulary is None else tuple(source.vocabulary) for source in first.sources
         ),
         refuses_missing=tuple(source.is_boolean for source in first.sources),
-        steps=compiled,
+        steps=(*compiled, Complete()) if end.sparse else compiled,
         width=max(len(first.sources), len(end.sources)),
     )
 

@@ -144,6 +144,25 @@ class Impute:
 
 
 @dataclass(frozen=True, eq=False)
+class Complete:
+    """Changes nothing. No estimator takes a missing value in a sparse matrix, even if it does in others."""
+
+    kind: ClassVar[str] = "complete"
+
+    def many(self, matrix: np.ndarray) -> np.ndarray:
+        """The same matrix."""
+        if not np.isfinite(matrix.sum()):
+            raise Unsure("a value is missing or infinite")
+        return matrix
+
+    def one(self, row: np.ndarray) -> np.ndarray:
+        """The same row."""
+        if not dnrm2(row) < np.inf:
+            raise Unsure("a value is missing or infinite")
+        return row
+
+
+@dataclass(frozen=True, eq=False)
 class Take:
     """Some of the columns, in the order of ``positions``, as selectors of features leave them."""
 

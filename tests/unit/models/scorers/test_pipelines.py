@@ -14,8 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.compose import ColumnTransformer, make_column_transformer
-from sklearn.ensemble import HistGradientBoostingClassifier
-from sklearn.feature_selection import SelectKBest, VarianceThreshold
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_selection import SelectKBest
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
@@ -39,46 +39,20 @@ from models.manifest import ColumnSpec, Signature
 from models.scorers.compiling import compile_scorer
 from models.scorers.part import NotCompiled, Reader, Unsure
 from models.scorers.pipelines import compile_pipeline
-
-NUMBERS, WORDS = ["income", "score", "age", "rooms"], ["town", "plan"]
-TYPES = {"income": "float64", "score": "float64", "age": "int64", "rooms": "int64"}
-
-
-def people(rows: int, seed: int, *, odd: bool = False) -> pa.Table:
-    """Numbers, some whole and some missing, words and booleans; with ``odd`` also what training had not."""
-    random = np.random.default_rng(seed)
-    towns = np.array(["Ulm", "Bern", "Graz", "Wien", None] + ["Ötzi", ""] * odd, dtype=object)
-    numbers = {
-        "income": np.where(random.random(rows) < 0.1, np.nan, random.normal(3000, 900, rows)),
-        "score": random.normal(size=rows) * random.choice([1e-8, 1.0, 1e8] if odd else [1.0], rows),
-        "age": random.integers(18, 90, rows).astype(float),
-        "rooms": random.integers(0, 6 + 3 * odd, rows).astype(float),
-    }
-    columns = {name: pa.array(values, from_pandas=True) for name, values in numbers.items()}
-    columns["town"] = pa.array(random.choice(towns, rows, p=None if odd else [0.4, 0.3, 0.1, 0.05, 0.15]))
-    columns["plan"] = pa.array(random.choice(["a", "b", "c", "d"][: 3 + odd], rows))
-    columns["member"] = pa.array(random.random(rows) < 0.5)
-    return pa.table(columns)
-
-
-def signature_of(missing: Any = "nan") -> Signature:
-    """Of ``people``: a frame."""
-    numbers = [ColumnSpec(name=name, kind="number", dtype=kind) for name, kind in TYPES.items()]
-    words = [ColumnSpec(name=name, kind="string", dtype="string", missing=missing) for name in WORDS]
-    member = ColumnSpec(name="member", kind="boolean", dtype="bool")
-    return Signature(kind="table", named=True, input="frame", columns=(*numbers, *words, member))
-
-
-def matrix_signature(columns: int) -> Signature:
-    specs = tuple(ColumnSpec(name=f"x{index}", kind="number", dtype="float64") for index in range(columns))
-    return Signature(kind="table", named=False, input="matrix", columns=specs)
-
-
-TRAINING = people(150, 1)
-LABELS = np.arange(150) % 2
-
-
-PAIR = TRAINING.select(["score", "age"]).rename_columns(["x0", "x1"])
+from tests.unit.models.scorers.people import (
+    LABELS,
+    NUMBERS,
+    PAIR,
+    TRAINING,
+    WORDS,
+    chain,
+    column_transformers,
+    fillers,
+    matrix_signature,
+    people,
+    scalers,
+    signature_of,
+)
 
 
 def fitted(transformer: Any, signature: Signature, table: pa.Table = TRAINING) -> Any:
@@ -135,76 +109,11 @@ def check_equal(transformer: Any, signature: Signature, *, table: pa.Table = TRA
             np.testing.assert_array_equal(found, expected)
 
 
-scalers = st.lists(
-    st.sampled_from(
-        [
-            StandardScaler(),
-            StandardScaler(with_mean=False),
-            MinMaxScaler(),
-            MinMaxScaler(feature_range=(-2, 3), clip=True),
-            MaxAbsScaler(),
-            RobustScaler(),
-            RobustScaler(with_scaling=False),
-            VarianceThreshold(),
-            "passthrough",
-        ]
-    ),
-    max_size=2,
-)
-fillers = st.builds(
-    SimpleImputer,
-    strategy=st.sampled_from(["mean", "median", "most_frequent", "constant"]),
-    fill_value=st.sampled_from([None, 7]),
-    add_indicator=st.booleans(),
-)
-one_hot = st.builds(
-    OneHotEncoder,
-    drop=st.sampled_from([None, "first", "if_binary"]),
-    handle_unknown=st.sampled_from(["error", "ignore", "infrequent_if_exist"]),
-    min_frequency=st.sampled_from([None, 0.12]),  # more would leave no column at all, which cannot be fitted
-    sparse_output=st.booleans(),
-)
-ordinal = st.one_of(
-    st.builds(OrdinalEncoder, min_frequency=st.sampled_from([None, 30])),
-    st.builds(
-        OrdinalEncoder,
-        handle_unknown=st.just("use_encoded_value"),
-        unknown_value=st.sampled_from([-1, np.nan]),
-        encoded_missing_value=st.sampled_from([np.nan, -2]),
-    ),
-)
-
-
-def chain(*steps: Any) -> Pipeline:
-    return Pipeline([(str(number), step) for number, step in enumerate((*steps, "passthrough"))])
-
-
 @settings(max_examples=25, deadline=None)
 @given(st.data())
 def test_any_column_transformer_is_equal(data: Any) -> None:
     missing = data.draw(st.sampled_from(["nan", "none"]))
-    numbers = data.draw(st.lists(st.sampled_from(NUMBERS), min_size=1, max_size=4, unique=True))
-    marker = None if missing == "none" else np.nan
-    word_filler = data.draw(
-        st.one_of(
-            st.just("passthrough"),
-            st.builds(
-                SimpleImputer,
-                missing_values=st.just(marker),
-                strategy=st.sampled_from(["most_frequent", "constant"]),
-                fill_value=st.sampled_from([None, "?"]),
-            ),
-        )
-    )
-    branches = [
-        ("numbers", chain(data.draw(fillers), *data.draw(scalers)), numbers),
-        ("words", chain(word_filler, data.draw(st.one_of(one_hot, ordinal))), WORDS),
-        ("rooms", data.draw(st.one_of(one_hot, ordinal, st.just("passthrough"))), ["rooms"]),
-        ("member", data.draw(st.sampled_from(["passthrough", "drop", OneHotEncoder()])), ["member"]),
-    ]
-    transformer = ColumnTransformer(
-        data.draw(st.permutations(branches)), sparse_threshold=data.draw(st.sampled_from([0.0, 1.0]))
-    )
+    transformer = data.draw(column_transformers(missing))
     check_equal(transformer, signature_of(missing), seed=data.draw(st.integers(0, 99)))
 
 
@@ -370,6 +279,22 @@ def test_a_gap_beside_the_number_that_means_one_is_left_to_the_estimator() -> No
     reader, _ = compile_pipeline(estimator, signature)
     rows = pa.table({"x0": [1.0], "x1": pa.nulls(1, pa.float64())})
     assert wanted(estimator, rows, signature) is None
+    assert answered(reader, rows) is None
+    assert answered_one(reader, rows) is None
+
+
+def test_a_gap_in_a_sparse_matrix_is_left_to_the_estimator() -> None:
+    """Forests take gaps, but not in sparse matrices."""
+    signature = signature_of()
+    encoded = make_column_transformer(
+        (OneHotEncoder(), ["plan"]), ("passthrough", ["age"]), sparse_threshold=1.0
+    )
+    estimator = make_pipeline(encoded, RandomForestClassifier(2))
+    estimator.fit(estimator_input(TRAINING, signature), LABELS)
+    reader, _ = compile_pipeline(estimator, signature)
+    rows = TRAINING.slice(0, 1).set_column(2, "age", pa.nulls(1, pa.float64()))
+    with pytest.raises(ValueError, match="NaN"):
+        estimator.predict(estimator_input(rows, signature))
     assert answered(reader, rows) is None
     assert answered_one(reader, rows) is None
 
