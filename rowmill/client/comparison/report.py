@@ -54,14 +54,6 @@ def in_step(first: Path, second: Path) -> Iterator[tuple[pa.RecordBatch, pa.Reco
             raise NotComparable(
                 f"one result has {counts[0]:,} rows, the other {counts[1]:,}: not the same input"
             )
-        batches = [file.iter_batches(batch_size=BATCH_ROWS) for file in (one, other)]
-        left = [pa.record_batch([]), pa.record_batch([])]
-        done = 0
-        while done < counts[0]:
-            for index, more in enumerate(batches):
-                while not len(left[index]):
-                    left[index] = next(more)
-            step = min(map(len, left))
-            yield left[0].slice(0, step), left[1].slice(0, step)
-            left = [batch.slice(step) for batch in left]
-            done += step
+        # both in batches of the same rows: only the last batch of a file is a smaller one
+        batches = (file.iter_batches(batch_size=BATCH_ROWS) for file in (one, other))
+        yield from zip(*batches, strict=True)

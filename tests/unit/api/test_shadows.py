@@ -118,7 +118,7 @@ def test_every_route_leaves_copies(client: Client) -> None:
     assert (counts(client)["rows"], counts(client)["errors"], counts(client)["refusals"]) == (9, 0, 0)
 
 
-def test_only_what_the_champion_answered_is_copied(registry: Registry, client: Client) -> None:
+def test_a_challenger_that_becomes_an_arm_scores_no_copies(registry: Registry, client: Client) -> None:
     registry.split("wine", "production", Traffic((Arm(1, 9), Arm(2, 1))), "a test")
     assert [label(client, row) for row in WINE[:20]]
     assert client.get("/stats").json["aliases"][0]["shadows"] == [], "the challenger became an arm"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -57,6 +58,14 @@ def test_another_split_is_another_draw() -> None:
 def test_a_key_has_its_place_for_ever() -> None:
     """Other numbers would send everybody to another version at the next release."""
     assert place_of("churn@live", "42") == pytest.approx(0xE7FA1C67CD5A6675 / 2**64)
+
+
+def test_only_what_the_champion_answered_is_copied() -> None:
+    champion, arm, challenger = (cast(Manifest, SimpleNamespace(version=number)) for number in (1, 2, 3))
+    traffic = Traffic((Arm(1, 9), Arm(2, 1)), shadow=3)
+    of = Route(champion, "churn@live", traffic, (champion, arm), challenger)
+    assert of.challenger(champion) is challenger
+    assert of.challenger(arm) is None
 
 
 @given(st.text(), st.lists(st.floats(1e-3, 1e6), min_size=2, max_size=20))
