@@ -1,7 +1,8 @@
-"""Whatever the verifier accepts answers as its estimator does, on rows that the verifier never saw."""
+"""Whole scorers: what the verifier accepts is equal on rows that it never saw, and takes bounded memory."""
 
 from __future__ import annotations
 
+import tracemalloc
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -21,10 +22,11 @@ from sklearn.ensemble import (
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder
 from sklearn.tree import DecisionTreeClassifier
 
 from models.inputs import estimator_input
-from models.manifest import Manifest, Signature, StoredFile, Target
+from models.manifest import ColumnSpec, Manifest, Signature, StoredFile, Target
 from models.scorers.compiling import compile_scorer
 from models.scorers.part import Unsure
 from models.scorers.verifier import compare
@@ -119,3 +121,21 @@ def test_no_accepted_scorer_differs(data: Any) -> None:
     for at, row in enumerate(fresh.to_pylist()[:4]):
         expected = wanted(estimator, fresh.slice(at, 1), signature)
         check_equal(sure(scorer.answer_one, list(row.values())), expected, tolerance)
+
+
+def test_many_categories_take_no_more_memory_with_more_rows() -> None:
+    kinds = [str(number) for number in range(2000)]
+    column = ColumnSpec(name="kind", kind="string", dtype="string")
+    signature = Signature(kind="table", named=True, input="frame", columns=(column,))
+    table = pa.table({"kind": kinds * 20})
+    estimator = make_pipeline(OneHotEncoder(), LogisticRegression(max_iter=2))
+    with warnings.catch_warnings(action="ignore"):
+        estimator.fit(estimator_input(table.slice(0, 2000), signature), np.arange(2000) % 2)
+    scorer, _ = compile_scorer(estimator, signature)
+    tracemalloc.start()
+    answers = scorer.answer(table)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 200e6  # all rows at once: 640 MB
+    expected = estimator.predict_proba(estimator_input(table, signature))
+    np.testing.assert_allclose(answers, expected, rtol=0, atol=1e-12)

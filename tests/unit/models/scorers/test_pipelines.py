@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 import warnings
 from typing import Any
 
@@ -36,7 +35,6 @@ from sklearn.preprocessing import (
 
 from models.inputs import estimator_input
 from models.manifest import ColumnSpec, Signature
-from models.scorers.compiling import compile_scorer
 from models.scorers.part import NotCompiled, Reader, Unsure
 from models.scorers.pipelines import compile_pipeline
 from tests.unit.models.scorers.people import (
@@ -137,24 +135,6 @@ def test_any_pipeline_on_a_matrix_is_equal(data: Any) -> None:
         if expected is not None:
             np.testing.assert_array_equal(found, expected)
             np.testing.assert_array_equal(answered_one(reader, rows), expected[:1])
-
-
-def test_many_categories_take_no_more_memory_with_more_rows() -> None:
-    kinds = [str(number) for number in range(2000)]
-    column = ColumnSpec(name="kind", kind="string", dtype="string")
-    signature = Signature(kind="table", named=True, input="frame", columns=(column,))
-    table = pa.table({"kind": kinds * 20})
-    estimator = make_pipeline(OneHotEncoder(), LogisticRegression(max_iter=2))
-    with warnings.catch_warnings(action="ignore"):
-        estimator.fit(estimator_input(table.slice(0, 2000), signature), np.arange(2000) % 2)
-    scorer, _ = compile_scorer(estimator, signature)
-    tracemalloc.start()
-    answers = scorer.answer(table)
-    most = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert most < 200e6  # all rows at once: 640 MB
-    expected = estimator.predict_proba(estimator_input(table, signature))
-    np.testing.assert_allclose(answers, expected, rtol=0, atol=1e-12)
 
 
 def test_a_remainder_a_slice_and_a_mask_choose_columns() -> None:
