@@ -32,7 +32,11 @@ class Program:
 
 
 class Child:
-    """A running program in a session of its own, so that a Ctrl-C in the terminal does not reach it."""
+    """A running program in a process group of its own, so that a Ctrl-C in the terminal does not reach it.
+
+    Not in a session of its own: Linux shares the processor between sessions first, and only then by niceness
+    (sched_autogroup_enabled), so scoring would get as much as the API that it is to yield to.
+    """
 
     def __init__(self, program: Program) -> None:
         self.program = program
@@ -47,7 +51,7 @@ class Child:
                 stdout=log,
                 stderr=log,
                 pass_fds=program.inherit,
-                start_new_session=True,
+                process_group=0,
             )
 
     @property

@@ -93,12 +93,9 @@ def test_scoring_processes_yield_to_the_api(stack: Stack) -> None:
     assert {child.nice() for child in api.children()} == {worker.nice()}
 
 
-def test_so_does_their_session(stack: Stack) -> None:
-    groups = {name: Path(f"/proc/{stack.pids[name]}/autogroup") for name in ("worker", "api")}
-    if not all(os.access(group, os.W_OK) for group in groups.values()):
-        pytest.skip("the kernel has no groups of sessions")
-    wait_until(lambda: groups["worker"].read_text().endswith("nice 19\n"), "scoring processes have begun", 60)
-    assert groups["api"].read_text().endswith("nice 0\n")
+def test_niceness_counts_between_them(stack: Stack) -> None:
+    # Linux would share the processor between sessions before it looks at niceness
+    assert len({os.getsid(pid) for pid in stack.pids.values()}) == 1
 
 
 def test_a_second_start_says_what_runs_already(stack: Stack) -> None:
