@@ -26,6 +26,9 @@ from tests.waiting import wait_until
 
 Predict = Callable[..., None]
 
+# What is about files and processes does not depend on the database.
+ONE_KIND = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def predict(workshop: Workshop, wine: AddedModel, clock: Clock) -> Iterator[Predict]:
@@ -96,6 +99,7 @@ def told(keeper: AccuracyWatch, event: str) -> dict[str, object]:
     return next(dict(line) for line in lines if line["event"] == event)
 
 
+@ONE_KIND
 def test_the_command_is_told_which_version_and_figure(
     workshop: Workshop, predict: Predict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +114,7 @@ def test_the_command_is_told_which_version_and_figure(
     )
 
 
+@ONE_KIND
 def test_a_command_that_fails_is_told(
     workshop: Workshop, predict: Predict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +125,7 @@ def test_a_command_that_fails_is_told(
     assert line["status"] == 7
 
 
+@ONE_KIND
 def test_a_command_that_is_not_there_is_told(
     workshop: Workshop, predict: Predict, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +134,7 @@ def test_a_command_that_is_not_there_is_told(
     assert "No such file" in str(told(AccuracyWatch(shop), "accuracy command not started")["reason"])
 
 
+@ONE_KIND
 def test_a_command_that_does_not_end_is_killed_with_its_children(
     workshop: Workshop, predict: Predict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -147,6 +154,7 @@ def is_alive(process: int) -> bool:
     return status.exists() and status.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
+@ONE_KIND
 def test_what_runs_ends_with_the_caretaker(
     workshop: Workshop, predict: Predict, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -27,6 +27,9 @@ from tests.contract.conftest import Served
 
 ROWS = 100
 
+# What is about files and processes does not depend on the database.
+ONE_KIND = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
 
 @pytest.fixture
 def noting(served: Served, clock: Clock) -> Served:
@@ -90,6 +93,7 @@ def as_file(labels: pd.DataFrame, form: str) -> bytes:
     return file.getvalue()
 
 
+@ONE_KIND
 def test_a_file_of_labels_is_joined_to_a_job_by_key(served: Served, scored: Any) -> None:
     for wrong, form in enumerate(["csv", "csv.gz", "parquet", "jsonl"]):
         labels = labels_of(served, scored, wrong).sample(frac=1, random_state=3)
@@ -117,6 +121,7 @@ def test_labels_come_in_parts_and_again(served: Served, scored: Any) -> None:
     assert len(list(folder.glob("labels-*"))) == 1
 
 
+@ONE_KIND
 def test_many_blocks_and_pieces_give_what_one_does(
     served: Served, scored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +140,7 @@ def test_many_blocks_and_pieces_give_what_one_does(
     assert told["job"]["accuracy"] == pytest.approx(0.93)
 
 
+@ONE_KIND
 def test_a_file_may_come_as_a_form_or_by_put(served: Served, scored: Any) -> None:
     labels = labels_of(served, scored, wrong=7).to_csv(index=False).encode()
     form = {"file": (io.BytesIO(labels), "labels.csv"), "job": scored["id"], "key": "id", "label": "cultivar"}
@@ -196,6 +202,7 @@ def test_what_can_only_be_a_mistake_is_refused(served: Served, scored: Any) -> N
     assert accuracy(served) == []
 
 
+@ONE_KIND
 def test_what_is_known_of_a_job_is_no_orphan(served: Served, scored: Any) -> None:
     labels = labels_of(served, scored, wrong=5)
     options = {"job": scored["id"], "key": "id", "label": "cultivar"}
