@@ -8,29 +8,37 @@ rowmill models add breast-cancer OUT_DIR/breast_cancer.joblib --sample OUT_DIR/b
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-import joblib
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from training import Trained, finish, options
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    asked = options(__doc__)
+    folder = asked.folder
     bunch = load_breast_cancer(as_frame=True)
     features = bunch.data.rename(columns=lambda name: name.replace(" ", "_"))
-    train, test, train_labels, test_labels = train_test_split(
-        features.to_numpy(), bunch.target.to_numpy(), test_size=0.25, random_state=0
+    table = features.assign(diagnosis=bunch.target)
+    train, test = train_test_split(table, test_size=0.25, random_state=0)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    model.fit(train[features.columns].to_numpy(), train["diagnosis"].to_numpy())
+    sample, holdout = folder / "breast_cancer.sample.csv", folder / "breast_cancer.holdout.csv"
+    table.to_csv(sample, index=False)
+    test.to_csv(holdout, index=False)
+    accuracy = model.score(test[features.columns].to_numpy(), test["diagnosis"].to_numpy())
+    trained = Trained(
+        name="breast_cancer",
+        model=model,
+        metrics={"accuracy": accuracy},
+        held_back=f"{len(test)} rows",
+        require="roc_auc>=0.95",
+        holdout=holdout,
+        options=["--sample", sample, "--target", "diagnosis", "--labels", "0=malignant,1=benign"],
     )
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000)).fit(train, train_labels)
-    joblib.dump(model, folder / "breast_cancer.joblib")
-    features.assign(diagnosis=bunch.target).to_csv(folder / "breast_cancer.sample.csv", index=False)
-    print(f"breast_cancer: accuracy {model.score(test, test_labels):.3f} on {len(test)} rows held back")
+    finish(trained, asked)
 
 
 if __name__ == "__main__":

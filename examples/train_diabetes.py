@@ -5,18 +5,15 @@ rowmill models add diabetes OUT_DIR/diabetes.joblib --sample OUT_DIR/diabetes.sa
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-import joblib
 from sklearn.datasets import load_diabetes
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.model_selection import train_test_split
+from training import Trained, finish, options
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    asked = options(__doc__)
+    folder = asked.folder
     bunch = load_diabetes(as_frame=True, scaled=False)
     progression = bunch.target.rename("progression")
     train, test, train_values, test_values = train_test_split(
@@ -24,9 +21,19 @@ def main() -> None:
     )
     model = HistGradientBoostingRegressor(max_iter=100, learning_rate=0.05, random_state=0)
     model.fit(train, train_values)
-    joblib.dump(model, folder / "diabetes.joblib")
     bunch.data.join(progression).to_csv(folder / "diabetes.sample.csv", index=False)
-    print(f"diabetes: R2 {model.score(test, test_values):.3f} on {len(test)} rows held back")
+    test.join(test_values).to_csv(folder / "diabetes.holdout.csv", index=False)
+    trained = Trained(
+        name="diabetes",
+        model=model,
+        metrics={"R2": model.score(test, test_values)},
+        held_back=f"{len(test)} rows",
+        require="rmse<=65",
+        holdout=folder / "diabetes.holdout.csv",
+        options=["--sample", folder / "diabetes.sample.csv", "--target", "progression"],
+        example=train.head(),
+    )
+    finish(trained, asked)
 
 
 if __name__ == "__main__":

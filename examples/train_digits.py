@@ -7,16 +7,16 @@ rowmill score OUT_DIR/digits.zip -m digits
 from __future__ import annotations
 
 import io
-import sys
 import zipfile
+from collections.abc import Iterable
 from pathlib import Path
 
-import joblib
 import numpy as np
 from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
+from training import Trained, finish, options
 
 WHITE = 16  # the brightest pixel of the data set; 255 in a PNG
 
@@ -28,22 +28,33 @@ def as_png(pixels: np.ndarray) -> bytes:
     return out.getvalue()
 
 
-def write_archive(path: Path, images: np.ndarray) -> None:
+def write_archive(path: Path, images: np.ndarray, names: Iterable[str]) -> None:
     """A zip with one PNG per digit, in order; the same bytes every time."""
     with zipfile.ZipFile(path, "w") as archive:
-        for number, pixels in enumerate(images):
-            archive.writestr(zipfile.ZipInfo(f"digit-{number:04}.png"), as_png(pixels))
+        for name, pixels in zip(names, images, strict=True):
+            archive.writestr(zipfile.ZipInfo(f"{name}.png"), as_png(pixels))
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    asked = options(__doc__)
+    folder = asked.folder
     images, labels = load_digits(return_X_y=True)
     train, test, train_labels, test_labels = train_test_split(images, labels, test_size=0.25, random_state=0)
     model = SVC(gamma=0.001).fit(train, train_labels)
-    joblib.dump(model, folder / "digits.joblib")
-    write_archive(folder / "digits.zip", images)
-    print(f"digits: accuracy {model.score(test, test_labels):.3f} on {len(test)} images held back")
+    write_archive(folder / "digits.zip", images, (f"digit-{number:04}" for number in range(len(images))))
+    # an image's label is the folder that it lies in
+    names = (f"{label}/{number:04}" for number, label in enumerate(test_labels))
+    write_archive(folder / "digits.holdout.zip", test, names)
+    trained = Trained(
+        name="digits",
+        model=model,
+        metrics={"accuracy": model.score(test, test_labels)},
+        held_back=f"{len(test)} images",
+        require="accuracy>=0.95",
+        holdout=folder / "digits.holdout.zip",
+        options=["--image", "8x8", "--mode", "L", "--scale", "0..16"],
+    )
+    finish(trained, asked)
 
 
 if __name__ == "__main__":

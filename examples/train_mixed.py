@@ -7,10 +7,6 @@ rowmill models add mixed OUT_DIR/mixed.joblib --sample OUT_DIR/mixed.sample.csv 
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
-import joblib
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
@@ -20,6 +16,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from training import Trained, finish, options
 
 NUMBERS = ["alcohol", "malic_acid", "magnesium", "proline", "bottles"]
 WORDS = ["colour", "hue", "taste"]
@@ -46,8 +43,8 @@ def in_words(values: pd.Series[float], words: list[str]) -> pd.Series[str]:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    asked = options(__doc__)
+    folder = asked.folder
     table = mixed_wine()
     train, test = train_test_split(table, test_size=0.25, random_state=0)
     preparation = ColumnTransformer(
@@ -58,10 +55,18 @@ def main() -> None:
     )
     model = make_pipeline(preparation, LogisticRegression(max_iter=1000))
     model.fit(train[NUMBERS + WORDS], train["cultivar"])
-    joblib.dump(model, folder / "mixed.joblib")
     table.to_csv(folder / "mixed.sample.csv", index=False)
-    accuracy = model.score(test[NUMBERS + WORDS], test["cultivar"])
-    print(f"mixed: accuracy {accuracy:.3f} on {len(test)} rows held back")
+    test.to_csv(folder / "mixed.holdout.csv", index=False)
+    trained = Trained(
+        name="mixed",
+        model=model,
+        metrics={"accuracy": model.score(test[NUMBERS + WORDS], test["cultivar"])},
+        held_back=f"{len(test)} rows",
+        require="accuracy>=0.85",
+        holdout=folder / "mixed.holdout.csv",
+        options=["--sample", folder / "mixed.sample.csv", "--target", "cultivar"],
+    )
+    finish(trained, asked)
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ rowmill models add sentiment OUT_DIR/sentiment.joblib --sample OUT_DIR/sentiment
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
 
-import joblib
 import pandas as pd
 from sentiment_cleaning import cleaned
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -21,8 +19,10 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import RepeatedStratifiedKFold, cross_val_score, train_test_split
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
+from training import Trained, finish, options
 
 DATA = Path(__file__).with_name("sentiment.csv")
+CODE = Path(__file__).with_name("sentiment_cleaning.py")
 # Words, and each emoji as a word of its own.
 WORDS = r"\w\w+|[^\w\s]"
 
@@ -37,21 +37,27 @@ def untrained() -> Pipeline:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
+    asked = options(__doc__)
+    folder = asked.folder
     texts = pd.read_csv(DATA)
     train, test = train_test_split(texts, test_size=0.25, random_state=0, stratify=texts["sentiment"])
     model = untrained().fit(train["text"], train["sentiment"])
-    joblib.dump(model, folder / "sentiment.joblib")
     shutil.copyfile(DATA, folder / "sentiment.sample.csv")
-    accuracy = model.score(test["text"], test["sentiment"])
+    test.to_csv(folder / "sentiment.holdout.csv", index=False)
     # 75 texts are few: another quarter held back gives another figure, so all texts take their turns too
     turns = RepeatedStratifiedKFold(n_splits=4, n_repeats=3, random_state=0)
     every = cross_val_score(untrained(), texts["text"], texts["sentiment"], cv=turns)
-    print(
-        f"sentiment: accuracy {accuracy:.3f} on {len(test)} texts held back; "
-        f"{every.mean():.3f} on average over {len(every)} ways to hold back a quarter"
+    trained = Trained(
+        name="sentiment",
+        model=model,
+        metrics={"accuracy": model.score(test["text"], test["sentiment"])},
+        held_back=f"{len(test)} texts",
+        note=f"; {every.mean():.3f} on average over {len(every)} ways to hold back a quarter",
+        require="f1_macro>=0.6",
+        holdout=folder / "sentiment.holdout.csv",
+        options=["--sample", folder / "sentiment.sample.csv", "--target", "sentiment", "--code", CODE],
     )
+    finish(trained, asked)
 
 
 if __name__ == "__main__":

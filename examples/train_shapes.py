@@ -17,11 +17,11 @@ import sys
 import zipfile
 from pathlib import Path
 
-import joblib
 import numpy as np
 from PIL import Image, ImageDraw
 from sklearn.model_selection import train_test_split
 from sklearn.svm import SVC
+from training import Trained, finish, options
 
 from models.errors import BadImage
 from models.images import decode_image
@@ -79,18 +79,26 @@ def write_archive(target: Path, paths: list[Path], folder: Path) -> None:
 
 
 def main() -> None:
-    out = Path(sys.argv[1])
-    out.mkdir(parents=True, exist_ok=True)
-    folder = Path(sys.argv[2]) if len(sys.argv) > 2 else out / "shapes"
-    if len(sys.argv) == 2:
+    asked = options(__doc__, takes_pictures=True)
+    folder = asked.pictures or asked.folder / "shapes"
+    if asked.pictures is None:
         draw(folder)
     paths, rows, labels = read(folder)
     train, test = train_test_split(np.arange(len(paths)), test_size=0.25, random_state=0, stratify=labels)
     classes = np.array(labels)
     model = SVC().fit(rows[train], classes[train])
-    joblib.dump(model, out / "shapes.joblib")
-    write_archive(out / "shapes.zip", [paths[at] for at in sorted(test)], folder)
-    print(f"shapes: accuracy {model.score(rows[test], classes[test]):.3f} on {len(test)} images held back")
+    # pictures that lie in the folders of their classes are labelled rows held back as they are
+    write_archive(asked.folder / "shapes.zip", [paths[at] for at in sorted(test)], folder)
+    trained = Trained(
+        name="shapes",
+        model=model,
+        metrics={"accuracy": model.score(rows[test], classes[test])},
+        held_back=f"{len(test)} images",
+        require="accuracy>=0.9",
+        holdout=asked.folder / "shapes.zip",
+        options=["--image", "24x24", "--mode", "L", "--resize", "bilinear", "--scale", "0..1"],
+    )
+    finish(trained, asked)
 
 
 if __name__ == "__main__":

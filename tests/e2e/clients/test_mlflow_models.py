@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from sklearn.linear_model import LogisticRegression
 from typer.testing import CliRunner, Result
 
 from rowmill.cli.models_commands import app
+from tests.conftest import EXAMPLES
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
 
@@ -111,6 +114,19 @@ def test_what_the_server_does_not_have(run_id: str, address: str) -> None:
     result = added(address)
     assert result.exit_code == 1
     assert f"MLflow does not give {address}" in result.stderr
+
+
+def test_an_example_script_logs_its_run_and_adds_it_from_there(mlflow: Any, tmp_path: Path) -> None:
+    script = (sys.executable, EXAMPLES / "train_diabetes.py", tmp_path, "--add", "--alias", "production")
+    # MLflow keeps artefacts of a new experiment where the script runs
+    done = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "diabetes@1"
+    shown = CliRunner().invoke(app, ["show", "diabetes@production", "--json"]).stdout
+    origin = json.loads(shown)["mlflow"]
+    assert f"logged as run {origin['run_id']}" in done.stdout
+    assert origin["parameters"]["learning_rate"] == "0.05"
+    assert f"R2 {origin['metrics']['R2']:.3f}" in done.stdout
 
 
 def test_a_server_that_is_not_named(monkeypatch: pytest.MonkeyPatch, mlflow: Any) -> None:

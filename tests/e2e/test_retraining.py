@@ -1,0 +1,138 @@
+"""A round of retraining on a real stack: a better version stays in production, a bad one does not."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import joblib
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from sklearn.dummy import DummyClassifier
+from typer.testing import CliRunner
+
+from base.database import Database
+from base.settings import Settings
+from examples.retraining.retrain import SmokeTestFailed, looks_right
+from models.adding import NewVersion
+from models.registry import PRODUCTION, Registry
+from rowmill.cli import app
+from rowmill.cli.exits import ExitCode
+from rowmill.stack import Stack
+from rowmill.stack.programs import child_environment
+from tests.conftest import EXAMPLES
+
+NAME = "retrained"
+TRAIN = ("--name", NAME, "--add", "--better-than", "production")
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack with leases of the usual length: a round has one try, busy machine or not."""
+    with Stack(Settings(data_dir=tmp_path_factory.mktemp("stack"), port=0, flower_port=0)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, stack: Stack) -> Path:
+    """Rows to try a version with, good ones and bad ones; `retrained@1`, which always guesses, is there."""
+    place = tmp_path_factory.mktemp("retraining")
+    subprocess.run((sys.executable, EXAMPLES / "train_mixed.py", place), check=True)
+    table = pd.read_csv(place / "mixed.sample.csv")
+    rows = table.drop(columns="cultivar")
+    rows.to_csv(place / "smoke.csv", index=False)
+    rows.assign(alcohol="oops").to_csv(place / "bad.csv", index=False)
+    joblib.dump(
+        DummyClassifier(strategy="most_frequent").fit(rows, table["cultivar"]), place / "guess.joblib"
+    )
+    new = NewVersion(NAME, place / "guess.joblib", sample=place / "smoke.csv")
+    database = Database(stack.settings.database_url)
+    Registry(database, stack.settings.data_dir / "models").add(new)
+    database.dispose()
+    return place
+
+
+def retrained(stack: Stack, folder: Path, smoke: str, *train: str | Path) -> subprocess.CompletedProcess[str]:
+    """One round with the example script of mixed columns, or what else trains and adds."""
+    train = train or (sys.executable, EXAMPLES / "train_mixed.py", folder / "out", *TRAIN)
+    script = EXAMPLES / "retraining" / "retrain.py"
+    return subprocess.run(
+        (sys.executable, script, NAME, folder / smoke, "--", *train),
+        env={**child_environment(stack.settings, ""), "ROWMILL_URL": stack.url, "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def command(stack: Stack, *arguments: str) -> str:
+    environment = {"ROWMILL_DATA_DIR": str(stack.settings.data_dir), "ROWMILL_URL": stack.url}
+    environment["ROWMILL_DATABASE_URL"] = child_environment(stack.settings, "")["ROWMILL_DATABASE_URL"]
+    done = CliRunner().invoke(app, arguments, env=environment)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def meant(stack: Stack) -> int:
+    """The version that the plain name means."""
+    version: int = json.loads(command(stack, "models", "show", NAME, "--json"))["version"]
+    return version
+
+
+@pytest.mark.timeout(900)
+def test_rounds(stack: Stack, folder: Path) -> None:
+    failed = retrained(stack, folder, "bad.csv")
+    assert failed.returncode == 1, failed.stderr
+    assert f"{NAME}@{PRODUCTION} is gone; it pointed at {NAME}@2" in failed.stderr
+    assert meant(stack) == 1
+    assert "smoke test: CalledProcessError" in command(stack, "models", "show", f"{NAME}@2")
+
+    better = retrained(stack, folder, "smoke.csv")
+    assert better.returncode == 0, better.stderr
+    assert meant(stack) == 3
+    assert "retrained" in command(stack, "models", "history", f"{NAME}@{PRODUCTION}")
+
+    same = retrained(stack, folder, "smoke.csv")
+    assert same.returncode == ExitCode.BAR_MISSED, same.stderr
+    assert f"of {NAME}@3" in same.stderr
+    assert meant(stack) == 3
+
+
+def test_what_was_in_production_before_comes_back(stack: Stack, folder: Path) -> None:
+    """A model that always guesses has passed no gate, and is found out by its answers."""
+    command(stack, "models", "alias", f"{NAME}@3", PRODUCTION)
+    program = Path(sys.executable).with_name("rowmill")
+    sample = ("--sample", folder / "smoke.csv")
+    add = (program, "models", "add", NAME, folder / "guess.joblib", *sample)
+    failed = retrained(stack, folder, "smoke.csv", *add)
+    assert failed.returncode == 1, failed.stderr
+    assert f"{NAME}@{PRODUCTION} is {NAME}@3 again; it was {NAME}@4" in failed.stderr
+    assert "smoke test failed: all 178 rows are cultivar 2" in failed.stderr
+    assert meant(stack) == 3
+    assert "smoke test: all 178 rows" in command(stack, "models", "show", f"{NAME}@4")
+
+
+def test_one_round_at_a_time(stack: Stack, folder: Path) -> None:
+    with (folder / f"rowmill-retrain-{NAME}.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        busy = retrained(stack, folder, "smoke.csv")
+    assert busy.returncode == 75
+    assert "another round is running" in busy.stderr
+
+
+@pytest.mark.parametrize("predictions", [["a", None], [], ["a", "a"]])
+def test_predictions_that_cannot_be_right(tmp_path: Path, predictions: list[str | None]) -> None:
+    pq.write_table(pa.table({"prediction": pa.array(predictions, pa.string())}), tmp_path / "r.parquet")
+    with pytest.raises(SmokeTestFailed):
+        looks_right(tmp_path / "r.parquet")
+
+
+def test_predictions_that_may_be_right(tmp_path: Path) -> None:
+    pq.write_table(pa.table({"prediction": ["a", "b"]}), tmp_path / "r.parquet")
+    looks_right(tmp_path / "r.parquet")
