@@ -10,6 +10,7 @@ import joblib
 import pytest
 from sklearn.datasets import load_wine
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LinearRegression
 from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.pipeline import make_pipeline
 from typer.testing import CliRunner, Result
@@ -56,6 +57,18 @@ def test_a_model_of_texts_is_added_and_shown_as_such(tmp_path: Path) -> None:
     refused = models("add", "moods", file, "--text", "review", "--columns", "review")
     assert refused.exit_code == 1
     assert "(columns_conflict)" in refused.stderr
+
+
+def test_what_scores_a_version_can_be_chosen_and_is_shown(tmp_path: Path) -> None:
+    file = tmp_path / "line.joblib"
+    joblib.dump(LinearRegression().fit(WINE.to_numpy(), KIND), file)
+    for options in ([], ["--scorer", "sklearn"], ["--scorer-tolerance", "1e-9"]):
+        assert models("add", "wine", file, *options).exit_code == 0
+    assert re.search(r"^scorer +linear: .* rows, one row \d", models("show", "wine@1").stdout, re.MULTILINE)
+    assert re.search(r"^scorer +sklearn \(asked for\)$", models("show", "wine@2").stdout, re.MULTILINE)
+    assert re.search(r"^scorer +linear: ", models("show", "wine@3").stdout, re.MULTILINE)
+    for wrong in (["--scorer", "onnx"], ["--scorer-tolerance", "-1"]):
+        assert models("add", "wine", file, *wrong).exit_code == 2
 
 
 def test_every_option_of_add_reaches_the_manifest(file: Path, tmp_path: Path, data_dir: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -107,3 +109,22 @@ def test_only_known_forms_and_parts_are_read(tmp_path: Path, described: dict[str
     (tmp_path / DESCRIPTION).write_text(json.dumps(described))
     with pytest.raises(ValueError, match=r"not known here|no part"):
         read(tmp_path, KINDS)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells who shares a page")
+def test_processes_share_what_is_mapped(tmp_path: Path) -> None:
+    size = 32 << 20
+    save(Leaf(np.ones(size // 8)), tmp_path)
+    mine = read(tmp_path, KINDS).value
+    assert mine.sum() == size // 8  # every page was touched
+    script = f"""
+import psutil
+from pathlib import Path
+from models.scorers.store import read
+values = read(Path({str(tmp_path)!r}), {{"leaf": lambda value: value}})
+assert values.sum() == {size // 8}
+print([m.pss for m in psutil.Process().memory_maps() if m.path.endswith("scorer-000.npy")][0])
+"""
+    command = [sys.executable, "-c", script]
+    share = int(subprocess.run(command, check=True, capture_output=True, text=True, timeout=100).stdout)
+    assert share == pytest.approx(size / 2, rel=0.1)
