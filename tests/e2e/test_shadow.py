@@ -102,3 +102,4 @@ def test_both_processes_have_a_challenger_and_neither_outlives_them(
         wait_until(lambda: not any(child.is_running() for child in scoring), "they end too", 60)
     if end == "terminate":
         wait_until(lambda: MeterFolder(folder).paths() == [], "the last one removed what it counted in")
+    MeterFolder(folder).remove_unused()  # what killed processes leave for the next start
