@@ -30,7 +30,8 @@ def blocks(sample: pd.DataFrame, rows: int, seed: int) -> Iterator[pa.Table]:
         drawn = sample.iloc[generator.integers(0, len(sample), count)].reset_index(drop=True)
         measured = [name for name in drawn.columns if drawn[name].dtype.kind == "f"]
         for name in measured:
-            drawn[name] = np.round(drawn[name] * generator.normal(1, NOISE, count), 6)
+            changed = np.round(drawn[name] * generator.normal(1, NOISE, count), 6)
+            drawn[name] = changed.clip(sample[name].min(), sample[name].max())  # as in training
         drawn.insert(0, "id", np.arange(start, start + count))
         yield pa.Table.from_pandas(drawn, preserve_index=False)
 

@@ -8,6 +8,8 @@ from typing import Any
 from rowmill.client import JobResource, RowError
 from rowmill.client.errors import failure_text
 
+MAX_WARNINGS = 3
+
 
 def duration(seconds: float) -> str:
     """A length of time as people say it, to the second."""
@@ -54,8 +56,15 @@ def outcome(job: JobResource) -> str:
     """How the job ended, where to look if some rows did not go well, and a line for each warning."""
     reason = f": {failure_text(job)}" if job["status"] == "failed" else ""
     hint = f"; `rowmill errors {job['id']}` lists them" if job["rows"]["failed"] else ""
-    warnings = "".join(f"\nwarning: {warning}" for warning in job["warnings"])
-    return f"{job['status']}{reason} · {rows_done(job)}{hint}{warnings}"
+    return f"{job['status']}{reason} · {rows_done(job)}{hint}{_warnings(job)}"
+
+
+def _warnings(job: JobResource) -> str:
+    lines = [f"\nwarning: {warning}" for warning in job["warnings"]]
+    more = len(lines) - MAX_WARNINGS
+    if more > 0:
+        lines[MAX_WARNINGS:] = [f"\n{more} more warnings; `rowmill status {job['id']}` lists them"]
+    return "".join(lines)
 
 
 def description(job: JobResource) -> str:

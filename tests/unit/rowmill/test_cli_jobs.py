@@ -104,6 +104,7 @@ def test_the_extension_chooses_the_format(server: TalkingServer) -> None:
         (WITH_ERRORS, ["--strict"], 3, "17 with errors"),
         (SUCCEEDED, ["--strict"], 0, "succeeded"),
         ({**SUCCEEDED, "warnings": ["The columns b are not used."]}, [], 0, "warning: The columns b are"),
+        ({**SUCCEEDED, "warnings": [*"abcdef"]}, [], 0, "warning: c\n3 more warnings; `rowmill status j1`"),
         (FAILED, [], 1, "failed: no space left (disk_full)"),
         (resource("cancelled"), [], 1, "cancelled"),
         (resource("scoring"), ["--timeout", "0s"], 4, "`rowmill cancel j1` stops it"),
