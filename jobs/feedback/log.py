@@ -126,15 +126,24 @@ class PredictionLog:
         except _AWAY as error:
             self._keep(notes, lost, error)
             return False
-        except SQLAlchemyError as error:  # something about these notes; others shall not wait behind them
-            log.error("predictions not logged", count=len(notes), reason=str(error))
+        except (SQLAlchemyError, ValueError) as error:  # something about these notes, or one of them
             with self._changing:
-                self._lost.update(note.lost_as for note in notes)
-            return False
+                self._lost.update(lost)
+            return self._write_singly(notes, error)
         if self._is_away or lost:
             log.warning("predictions are logged again", lost=sum(lost.values()))
         self._is_away = False
         return True
+
+    def _write_singly(self, notes: Sequence[Note], error: Exception) -> bool:
+        """So that others are not lost with a note that the database does not take."""
+        if len(notes) > 1:
+            written = [self._write([note]) for note in notes]
+            return all(written)
+        log.error("prediction not logged", reason=str(error))
+        with self._changing:
+            self._lost.update(note.lost_as for note in notes)
+        return False
 
     def _keep(self, notes: Sequence[Note], lost: Counter[Lost], error: Exception) -> None:
         with self._changing:

@@ -72,6 +72,19 @@ def test_a_database_that_is_away_loses_nothing(
     database.dispose()
 
 
+def test_what_the_database_does_not_take_is_lost_alone(
+    database: Database, clock: Clock, wine: AddedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "WRITE_SECONDS", 3600)
+    noted = PredictionLog(database, clock)
+    for key in ("first", "half of a character: \ud800", "last"):
+        noted.add("local", key, wine.manifest, 1)
+    noted.flush()
+    noted.flush()
+    assert (count(database), lost(database)) == (2, 1)
+    noted.close()
+
+
 def test_predictions_go_when_their_time_is_over(workshop: Workshop, clock: Clock, wine: AddedModel) -> None:
     database, noted = workshop.database, PredictionLog(workshop.database, clock)
     noted.add("local", None, wine.manifest, 1)
