@@ -50,10 +50,9 @@ def private_bytes() -> int:
         library.malloc_trim(0)
     if not _ROLLUP.exists():
         return int(psutil.Process().memory_full_info().uss)
-    kilobytes = [
-        line.split()[1] for line in _ROLLUP.read_text().splitlines() if line.startswith("Private_Dirty")
-    ]
-    return 1024 * int(kilobytes[0])
+    # not Private_Dirty, which counts mapped pages too until they are on the disk
+    anonymous = [line.split()[1] for line in _ROLLUP.read_text().splitlines() if line.startswith("Anonymous")]
+    return 1024 * int(anonymous[0])
 
 
 def memory_of_machine() -> int:

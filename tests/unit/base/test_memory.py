@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from base.memory import memory_of_machine
+from base.memory import memory_of_machine, private_bytes
 
 USE = """
 import subprocess, sys
@@ -34,3 +36,16 @@ def test_more_than_the_limit_is_a_memory_error() -> None:
 
 def test_a_machine_has_memory() -> None:
     assert 1 << 28 < memory_of_machine() < 1 << 50
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what pages are of")
+def test_a_file_that_is_mapped_to_be_read_is_nobodys_memory(tmp_path: Path) -> None:
+    size = 32 << 20
+    np.save(tmp_path / "numbers.npy", np.ones(size // 8))  # only just written, so not on the disk yet
+    before = private_bytes()
+    mapped = np.load(tmp_path / "numbers.npy", mmap_mode="r")
+    assert mapped.sum() == size // 8
+    assert private_bytes() - before < size / 4
+    copied = np.array(mapped)
+    assert private_bytes() - before > size * 0.9
+    assert len(copied) == len(mapped)
