@@ -204,9 +204,11 @@ class Settings(BaseSettings):
         if self.accuracy_command and not self.accuracy_below:
             raise ValueError("ROWMILL_ACCURACY_COMMAND is called below ROWMILL_ACCURACY_BELOW; set that too")
         try:
-            shlex.split(self.accuracy_command)
+            words = shlex.split(self.accuracy_command)
         except ValueError as error:
             raise ValueError(f"ROWMILL_ACCURACY_COMMAND cannot be split into words: {error}") from error
+        if self.accuracy_command and not words:
+            raise ValueError("ROWMILL_ACCURACY_COMMAND is blank; leave it out, or name a program")
         return self
 
     @model_validator(mode="after")

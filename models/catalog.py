@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+from typing import NamedTuple
 
 from models.manifest import Manifest
 from models.registry import Registry
@@ -16,19 +17,29 @@ FRESH_SECONDS = 2.0
 MAX_REMEMBERED = 10_000
 
 
+class _Memory(NamedTuple):
+    """What references mean as of a number of changes, found out from a moment on."""
+
+    known: dict[tuple[str | None, str | None], Route]
+    changes: int
+    since: float
+
+
 class Catalog:
     """The registry's answers, right from the first request after a change. Safe to share between threads."""
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
-        self._known: dict[tuple[str | None, str | None], Route] = {}
-        self._as_of: tuple[int, float] = (-1, 0.0)
+        # replaced as a whole, so that nobody takes what was known before a change for what is known after it
+        self._memory = _Memory({}, -1, 0.0)
 
     def remembered(self, reference: str | None, default: str | None) -> Route | None:
         """What ``route`` would answer, if it need not ask the registry for it."""
-        known, (changes, since) = self._known, self._as_of
-        is_fresh = self._registry.changes() == changes and time.monotonic() - since <= FRESH_SECONDS
-        return known.get((reference, default)) if is_fresh else None
+        memory = self._memory
+        is_fresh = (
+            self._registry.changes() == memory.changes and time.monotonic() - memory.since <= FRESH_SECONDS
+        )
+        return memory.known.get((reference, default)) if is_fresh else None
 
     def resolve(self, reference: str | None, default: str | None) -> Manifest:
         """As ``Registry.resolve``, and raises what it raises."""
@@ -37,11 +48,12 @@ class Catalog:
     def route(self, reference: str | None, default: str | None) -> Route:
         """As ``Registry.route``, and raises what it raises."""
         changes, now = self._registry.changes(), time.monotonic()
-        known_changes, since = self._as_of
-        if changes != known_changes or now - since > FRESH_SECONDS or len(self._known) > MAX_REMEMBERED:
+        memory = self._memory
+        is_old = changes != memory.changes or now - memory.since > FRESH_SECONDS
+        if is_old or len(memory.known) > MAX_REMEMBERED:
             # another dictionary: a thread that still fills the old one cannot spoil this one
-            self._known, self._as_of = {}, (changes, now)
-        known = self._known
+            memory = self._memory = _Memory({}, changes, now)
+        known = memory.known
         route = known.get((reference, default))
         if route is None:
             route = known[reference, default] = self._registry.route(reference, default)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import fcntl
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -34,6 +35,7 @@ ALIAS = "production"
 NOT_GOOD_ENOUGH = 6
 BUSY = 75
 SMOKE_SECONDS = 600
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 # the command line of the same environment, else the one that a shell would find
 ROWMILL = shutil.which("rowmill", path=str(Path(sys.executable).parent)) or "rowmill"
 
@@ -83,17 +85,35 @@ def in_production(model: str) -> str | None:
     return None
 
 
-def take_back(model: str, version: str, before: str | None, why: str) -> None:
+def meant_by(model: str) -> str | None:
+    """The version that the plain name means now: without an alias it is the latest."""
+    shown = subprocess.run(
+        [ROWMILL, "models", "show", model, "--json"], capture_output=True, text=True, check=False
+    )
+    if shown.returncode:
+        return None  # there is no such model yet
+    version = json.loads(shown.stdout)
+    return f"{version['name']}@{version['version']}"
+
+
+def take_back(model: str, version: str, before: str | None, earlier: str | None, why: str) -> None:
     """Production as it was, unless somebody has moved it meanwhile, and the version out of use."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     if in_production(model) == version:
-        command = "rollback" if before else "unalias"
-        run(ROWMILL, "models", command, f"{model}@{ALIAS}", "--note", why)
-    # refused while a job uses it; what matters is done
-    subprocess.run([ROWMILL, "models", "retire", version, "--note", why], check=False)
+        if before is None and earlier is not None:
+            # without an alias the plain name would mean the new version, for as long as it is not retired
+            run(ROWMILL, "models", "alias", earlier, ALIAS, "--note", why)
+        else:
+            command = "rollback" if before else "unalias"
+            run(ROWMILL, "models", command, f"{model}@{ALIAS}", "--note", why)
+    if subprocess.run([ROWMILL, "models", "retire", version, "--note", why], check=False).returncode:
+        print(f"{version} is not retired yet: retire it once no job uses it", file=sys.stderr)
 
 
 def one_round(model: str, smoke: Path, command: list[str]) -> None:
     """Raises CalledProcessError or SmokeTestFailed once production is what it was."""
+    earlier = meant_by(model)
     version = trained(command)
     before = in_production(model)
     try:
@@ -101,13 +121,14 @@ def one_round(model: str, smoke: Path, command: list[str]) -> None:
         scored(model, smoke, version)
     except BaseException as failed:  # also a signal: nothing untried is left in production
         why = str(failed) if isinstance(failed, SmokeTestFailed) else type(failed).__name__
-        take_back(model, version, before, f"smoke test: {why}")
+        take_back(model, version, before, earlier, f"smoke test: {why}")
         raise
 
 
 def alone(lock: Path, act: Callable[[], None]) -> int:
     """Run ``act`` unless another round holds the lock; the exit status."""
-    with lock.open("w") as held:
+    # where anybody may write, a name that can be guessed may already be a link to somewhere
+    with os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600), "w") as held:
         try:
             fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -136,7 +157,8 @@ def main() -> int:
     def stop(*_signal: Any) -> None:
         sys.exit(128 + signal.SIGTERM)
 
-    signal.signal(signal.SIGTERM, stop)
+    for number in SIGNALS:
+        signal.signal(number, stop)
     lock = Path(tempfile.gettempdir()) / f"rowmill-retrain-{given.model}.lock"
     return alone(lock, lambda: one_round(given.model, given.smoke, given.command))
 

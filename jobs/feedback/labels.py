@@ -17,6 +17,8 @@ from models.manifest import ARROW_LABELS, Manifest
 Kind = Literal["string", "integer", "boolean", "number", "quantity"]
 
 MAX_LABEL_LENGTH = 1000
+# The squares of millions of such errors still have a sum.
+MAX_QUANTITY = 1e140
 _INTEGER = r"^[+-]?[0-9]{1,18}(\.0*)?$"
 _NUMBER = r"^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
 _TRUTHS = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
@@ -45,7 +47,11 @@ def typed(texts: pa.Array, kind: Kind) -> pa.Array:
         whole = pc.replace_substring_regex(_matching(plain, _INTEGER), pattern=r"\..*$|^\+", replacement="")
         return whole.cast(pa.int64())
     numbers = pc.replace_substring_regex(_matching(plain, _NUMBER), pattern=r"^\+", replacement="")
-    return _where(numbers.cast(pa.float64()), pc.is_finite)
+    return _where(numbers.cast(pa.float64()), _can_be_squared)
+
+
+def _can_be_squared(values: pa.Array) -> pa.Array:
+    return pc.less(pc.abs(values), MAX_QUANTITY)
 
 
 def _matching(texts: pa.Array, pattern: str) -> pa.Array:
@@ -60,5 +66,5 @@ def _where(values: pa.Array, holds: Callable[[pa.Array], pa.Array]) -> pa.Array:
 def errors(actual: pa.Array, predicted: pa.Array, kind: Kind) -> pa.Array:
     """Of a quantity actual less predicted, of a label 0 if it was right, else 1; null where one is null."""
     if kind == "quantity":
-        return pc.subtract(actual, predicted)
+        return _where(pc.subtract(actual, predicted), _can_be_squared)
     return pc.not_equal(actual, predicted).cast(pa.float64())

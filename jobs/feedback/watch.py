@@ -27,6 +27,10 @@ SAID_BYTES = 1000
 log = structlog.get_logger()
 
 
+# What was killed is gone by then, or cannot be killed.
+KILLED_SECONDS = 5.0
+
+
 @dataclass(frozen=True)
 class _Running:
     """A command that was called."""
@@ -38,8 +42,11 @@ class _Running:
 
     def end(self) -> None:
         """Kill it, with all that it started in its session."""
-        os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(KILLED_SECONDS)
+        except (OSError, subprocess.TimeoutExpired) as error:  # another user's, or it waits for a disk
+            log.error("accuracy command not killed", reason=str(error), **_named(self.fall))
 
     def said(self) -> str:
         """The end of what it printed."""

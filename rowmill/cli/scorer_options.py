@@ -28,6 +28,7 @@ Tolerance = Annotated[
         "--scorer-tolerance",
         metavar="NUMBER",
         min=0,
+        max=1,
         help="By how much, of 1 or more, its numbers may differ (trees 0, others 1e-12).",
     ),
 ]

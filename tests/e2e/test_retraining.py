@@ -89,7 +89,7 @@ def meant(stack: Stack) -> int:
 def test_rounds(stack: Stack, folder: Path) -> None:
     failed = retrained(stack, folder, "bad.csv")
     assert failed.returncode == 1, failed.stderr
-    assert f"{NAME}@{PRODUCTION} is gone; it pointed at {NAME}@2" in failed.stderr
+    assert f"{NAME}@{PRODUCTION} is now {NAME}@1" in failed.stderr
     assert meant(stack) == 1
     assert "smoke test: CalledProcessError" in command(stack, "models", "show", f"{NAME}@2")
 

@@ -19,6 +19,7 @@ from jobs.feedback.labels import Kind, errors, typed
         ("boolean", ["True", "false", "1", "0.0", "yes", None], [True, False, True, False, None, None]),
         ("number", ["1", "+.5", "-1e-3", "1e999", "nan", "inf", "1,5"], [1.0, 0.5, -0.001, *[None] * 4]),
         ("quantity", ["3", "x"], [3.0, None]),
+        ("quantity", ["1e139", "1e200", "-1e200"], [1e139, None, None]),  # its square must be a number
     ],
 )
 def test_a_text_means_a_value_or_none(kind: Kind, texts: list[Any], values: list[Any]) -> None:
@@ -29,3 +30,4 @@ def test_a_label_is_right_or_wrong_and_a_quantity_is_off() -> None:
     one, other = pa.array([1.0, 2.0, None]), pa.array([1.0, 5.0, 1.0])
     assert errors(one, other, "quantity").to_pylist() == [0.0, -3.0, None]
     assert errors(one, other, "number").to_pylist() == [0.0, 1.0, None]
+    assert errors(pa.array([1.0]), pa.array([1e300]), "quantity").to_pylist() == [None]
