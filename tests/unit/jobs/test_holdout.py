@@ -98,7 +98,7 @@ def test_no_chunk_has_all_rows(
             sizes.append(len(rows))
             return super().score(rows, confidence)
 
-    watched = Watched(model.manifest, model.estimator)
+    watched = Watched(model.manifest, lambda: model.estimator, scorer=model.scorer)
     many = pd.concat([HELD] * 20)
     measured = measure(watched, write(many, tmp_path / "held.csv"), "target", settings)
     assert sum(sizes) == measured.rows == len(many)
