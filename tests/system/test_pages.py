@@ -84,6 +84,10 @@ def test_flower_shows_the_worker_and_each_chunk(stack: Stack, page: Page) -> Non
     shown = wait_until(tasks, "Flower shows the chunks", 60)
     assert shown
     assert "rowmill.score" in shown
-    page.goto(f"{stack.flower_url}/workers")
-    page.wait_for_selector("#workers-table tbody tr")
-    assert "Online" in page.inner_text("#workers-table")
+
+    def workers() -> bool:
+        page.goto(f"{stack.flower_url}/workers")
+        page.wait_for_selector("#workers-table tbody tr")  # until it knows one, a row that says so
+        return "Online" in page.inner_text("#workers-table")
+
+    wait_until(workers, "Flower shows the worker", 60)
