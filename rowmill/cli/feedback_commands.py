@@ -81,7 +81,10 @@ def accuracy(
     if as_json:
         print_json(found)
     elif not found["versions"]:
-        say(f"no predictions of {model} are logged in this time, and no job of it is labelled")
+        say(
+            f"no predictions of {model} are logged in this time, and no job of it is labelled; "
+            "set ROWMILL_LOG_PREDICTIONS=true, or send labels: `rowmill feedback FILE --job ID`"
+        )
     else:
         typer.echo(texts.table(list(_table(found))))
 
