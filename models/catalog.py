@@ -6,40 +6,31 @@
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
+from collections.abc import Callable
+from functools import partial
 
+from base.remembered import Remembered
 from models.manifest import Manifest
 from models.registry import Registry
 from models.routing import Route
 
-# A process that dies between its commit and its mark leaves others with what they know, for so long at most.
-FRESH_SECONDS = 2.0
+# A process that dies between its commit and its mark leaves others with what they know: for the shorter time
+# if a reference is in use, since it is then looked up again in the background, else for the longer one.
+RENEW_SECONDS = 2.0
+FORGET_SECONDS = 10.0
 MAX_REMEMBERED = 10_000
-
-
-class _Memory(NamedTuple):
-    """What references mean as of a number of changes, found out from a moment on."""
-
-    known: dict[tuple[str | None, str | None], Route]
-    changes: int
-    since: float
 
 
 class Catalog:
     """The registry's answers, right from the first request after a change. Safe to share between threads."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, clock: Callable[[], float] = time.monotonic) -> None:
         self._registry = registry
-        # replaced as a whole, so that nobody takes what was known before a change for what is known after it
-        self._memory = _Memory({}, -1, 0.0)
+        self._routes: Remembered[Route] = Remembered(RENEW_SECONDS, FORGET_SECONDS, MAX_REMEMBERED, clock)
 
     def remembered(self, reference: str | None, default: str | None) -> Route | None:
         """What ``route`` would answer, if it need not ask the registry for it."""
-        memory = self._memory
-        is_fresh = (
-            self._registry.changes() == memory.changes and time.monotonic() - memory.since <= FRESH_SECONDS
-        )
-        return memory.known.get((reference, default)) if is_fresh else None
+        return self._routes.known((self._registry.changes(), reference, default))
 
     def resolve(self, reference: str | None, default: str | None) -> Manifest:
         """As ``Registry.resolve``, and raises what it raises."""
@@ -47,14 +38,6 @@ class Catalog:
 
     def route(self, reference: str | None, default: str | None) -> Route:
         """As ``Registry.route``, and raises what it raises."""
-        changes, now = self._registry.changes(), time.monotonic()
-        memory = self._memory
-        is_old = changes != memory.changes or now - memory.since > FRESH_SECONDS
-        if is_old or len(memory.known) > MAX_REMEMBERED:
-            # another dictionary: a thread that still fills the old one cannot spoil this one
-            memory = self._memory = _Memory({}, changes, now)
-        known = memory.known
-        route = known.get((reference, default))
-        if route is None:
-            route = known[reference, default] = self._registry.route(reference, default)
-        return route
+        # the changes come first: what is found out while there is one more is not taken for what follows it
+        key = (self._registry.changes(), reference, default)
+        return self._routes.find(key, partial(self._registry.route, reference, default))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hmac
-import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 import structlog
 from sqlalchemy import and_, or_, select, update
@@ -15,9 +15,12 @@ from base.access.callers import Caller, Role
 from base.access.keys import KeyRecord, digest_of, id_in
 from base.database import Database
 from base.database.tables import api_keys
+from base.remembered import Remembered
 
 # How long a key that was revoked may still let somebody in.
 MEMORY_SECONDS = 5.0
+# A key in use is looked up again before that, while nobody waits for it.
+RENEW_SECONDS = 2.5
 MEMORY_KEYS = 10_000
 # `last_used_at` is written at most this often for a key: a write costs more than most requests.
 USE_NOTED_SECONDS = 60.0
@@ -42,47 +45,31 @@ class Keyring:
         ``find_token`` tells whose JSON Web Token a text is, where those are taken.
         """
         self._admin = digest_of(admin_key) if admin_key else _NO_DIGEST
-        self._clock = clock
         self._find_token = find_token
-        self._known: dict[str, tuple[Caller, float]] = {}
-        self._lock = threading.Lock()
+        self._known: Remembered[Caller | None] = Remembered(RENEW_SECONDS, MEMORY_SECONDS, MEMORY_KEYS, clock)
 
     def remembered(self, text: str) -> Caller | None:
         """Whose key ``text`` is, if it was found out some seconds ago."""
-        known = self._known.get(digest_of(text))
-        return known[0] if known is not None and self._clock() < known[1] else None
+        return self._known.known(digest_of(text))
 
     def find(self, database: Database, text: str) -> Caller | None:
         """Whose key ``text`` is; None for one that is unknown, revoked or over, without telling which."""
-        if (known := self.remembered(text)) is not None:
-            return known
-        digest = digest_of(text)
-        now = self._clock()
-        if self._find_token and id_in(text) == "" and text.count(".") == 2:
-            caller = self._find_token(text)
-            self._remember(digest, caller, now)
-            return caller
+        digest, key_id = digest_of(text), id_in(text)
+        if self._find_token and key_id == "" and text.count(".") == 2:
+            return self._known.find(digest, partial(self._find_token, text))
+        return self._known.find(digest, partial(self._look_up, database, key_id, digest))
+
+    def _look_up(self, database: Database, key_id: str, digest: str) -> Caller | None:
         # both are looked at, whatever the first says: how long it takes tells nothing
-        stored = _stored(database, text, digest)
-        caller = ADMIN if hmac.compare_digest(digest, self._admin) else stored
-        self._remember(digest, caller, now)
-        return caller
-
-    def _remember(self, digest: str, caller: Caller | None, now: float) -> None:
-        with self._lock:
-            self._known.pop(digest, None)
-            if caller is None:
-                return
-            if len(self._known) >= MEMORY_KEYS:
-                self._known.clear()
-            self._known[digest] = (caller, now + MEMORY_SECONDS)
+        stored = _stored(database, key_id, digest)
+        return ADMIN if hmac.compare_digest(digest, self._admin) else stored
 
 
-def _stored(database: Database, text: str, digest: str) -> Caller | None:
+def _stored(database: Database, key_id: str, digest: str) -> Caller | None:
     """The caller of a stored key; the same look and the same comparison whether there is one or not."""
     with database.reading() as connection:
         now = database.now(connection)
-        row = connection.execute(select(api_keys).where(api_keys.c.id == id_in(text))).first()
+        row = connection.execute(select(api_keys).where(api_keys.c.id == key_id)).first()
     matches = hmac.compare_digest(digest, _NO_DIGEST if row is None else row.sha256)
     if row is None or not matches:
         return None

@@ -19,6 +19,7 @@ request = function()
   at = at %% #bodies + 1
   return wrk.format(nil, nil, nil, bodies[at])
 end
+%s
 done = function(summary, latency)
   local errors = summary.errors
   io.write(string.format("FOUND %%d %%d %%d %%d %%d\\n", summary.requests, summary.duration,
@@ -26,6 +27,8 @@ done = function(summary, latency)
     errors.status + errors.connect + errors.read + errors.write + errors.timeout))
 end
 """
+# Milliseconds between an answer and the next question of a client that pauses.
+PAUSE = "delay = function() return math.random(5, 15) end"
 
 
 @dataclass(frozen=True)
@@ -38,11 +41,11 @@ class Window:
     bad: int  # answers other than 2xx, and broken connections
 
 
-def write_script(bodies: Sequence[str], script: Path) -> Path:
-    """A script for wrk that sends the bodies in turn."""
+def write_script(bodies: Sequence[str], script: Path, *, pauses: bool = False) -> Path:
+    """A script for wrk that sends the bodies in turn, each when the answer before is there, or later."""
     lines = script.with_suffix(".jsonl")
     lines.write_text("\n".join(bodies) + "\n")
-    script.write_text(SCRIPT % lines)
+    script.write_text(SCRIPT % (lines, PAUSE if pauses else ""))
     return script
 
 

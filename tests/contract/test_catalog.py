@@ -9,12 +9,12 @@ from sqlalchemy import delete, insert
 
 from base.database import Database
 from base.database.tables import alias_moves, versions
-from models import catalog as catalog_module
 from models.adding import NewVersion
-from models.catalog import FRESH_SECONDS, Catalog
+from models.catalog import RENEW_SECONDS, Catalog
 from models.errors import ModelNotFound
 from models.registry import Registry
 from tests.builders import trained_wine
+from tests.conftest import Clock
 from tests.waiting import wait_until
 
 
@@ -44,10 +44,7 @@ def test_versions_and_aliases_of_others_count_at_once(database: Database, root: 
     assert catalog.resolve("wine@2", None).version == 2
 
 
-def test_the_database_is_not_asked_again(
-    database: Database, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(catalog_module, "FRESH_SECONDS", 3600)
+def test_the_database_is_not_asked_again(database: Database, root: Path, tmp_path: Path) -> None:
     catalog = Catalog(Registry(database, root))
     add(database, root, tmp_path)
     known = catalog.resolve("wine", None)
@@ -64,4 +61,14 @@ def test_a_change_without_a_mark_counts_soon(database: Database, root: Path, tmp
     move = {"name": "wine", "alias": "production", "version": 1, "moved_at": 0.0, "moved_by": "nobody"}
     with database.writing() as connection:
         connection.execute(insert(alias_moves).values(**move))
-    wait_until(lambda: catalog.resolve("wine", None).version == 1, "the alias is seen", 10 * FRESH_SECONDS)
+    wait_until(lambda: catalog.resolve("wine", None).version == 1, "the alias is seen", 10 * RENEW_SECONDS)
+
+
+def test_who_writes_to_the_database_holds_nobody_up(database: Database, root: Path, tmp_path: Path) -> None:
+    add(database, root, tmp_path)
+    catalog = Catalog(Registry(database, root), clock := Clock())
+    known = catalog.resolve("wine", None)
+    clock.advance(RENEW_SECONDS)
+    with database.writing():
+        assert catalog.resolve("wine", None) is known
+    wait_until(lambda: catalog.resolve("wine", None) is not known, "it is looked up again")

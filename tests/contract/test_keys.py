@@ -8,10 +8,11 @@ from sqlalchemy import event, select
 from base.access import keys
 from base.access.callers import Caller, Role
 from base.access.errors import AccessRefused
-from base.access.keyring import MEMORY_SECONDS, Keyring
+from base.access.keyring import MEMORY_SECONDS, RENEW_SECONDS, Keyring
 from base.database import Database
 from base.database.tables import api_keys
 from tests.conftest import Clock
+from tests.waiting import wait_until
 
 ADMIN_KEY = "0123456789abcdef" * 2
 
@@ -79,6 +80,17 @@ def test_a_revoked_key_ends_within_some_seconds(database: Database, keyring: Key
         keys.revoke(database, "other")
 
 
+def test_a_key_in_use_is_looked_up_while_nobody_waits(
+    database: Database, keyring: Keyring, clock: Clock
+) -> None:
+    record, text = keys.add(database, "alice", Role.READ)
+    assert keyring.find(database, text)
+    keys.revoke(database, record.id)
+    clock.advance(RENEW_SECONDS)
+    assert keyring.remembered(text)
+    wait_until(lambda: keyring.remembered(text) is None, "it is found to be revoked")
+
+
 def test_a_key_ends_when_its_time_is_over(database: Database, keyring: Keyring, clock: Clock) -> None:
     _, text = keys.add(database, "alice", Role.READ, ttl_seconds=60)
     keys.add(database, "bob", Role.READ)
@@ -104,7 +116,7 @@ def test_unknown_revoked_and_expired_keys_take_the_same_work(database: Database,
 def test_a_key_that_was_just_seen_costs_no_query(database: Database, keyring: Keyring, clock: Clock) -> None:
     _, text = keys.add(database, "alice", Role.READ)
     assert "UPDATE" in statements(database, keyring, text)
-    clock.advance(MEMORY_SECONDS - 0.1)
+    clock.advance(RENEW_SECONDS - 0.1)
     assert statements(database, keyring, text) == []
 
 

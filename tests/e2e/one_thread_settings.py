@@ -15,7 +15,7 @@ from rowmill.stack.gunicorn_settings import *  # noqa: F403 - gunicorn reads the
 workers = 1
 threads = 1
 graceful_timeout = 1  # what a test holds up on purpose is not waited for
-catalog.FRESH_SECONDS = 3600.0
+catalog.FORGET_SECONDS = 3600.0
 
 
 def post_worker_init(worker: Any) -> None:  # type: ignore[no-redef]

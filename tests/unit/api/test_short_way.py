@@ -148,7 +148,6 @@ def test_a_plain_row_never_reaches_flask(
     shared_app: APIFlask, monkeypatch: pytest.MonkeyPatch, row: Any, query: str
 ) -> None:
     body = json.dumps({"model": "wine@1", "features": row}).encode()
-    monkeypatch.setattr("models.catalog.FRESH_SECONDS", 3600.0)
     ask(shared_app.wsgi_app, body, query, {})  # from now on reference and model are remembered
     monkeypatch.setattr(short_way(shared_app), "flask", refuse_to_serve)
     answer = ask(shared_app.wsgi_app, body, query, {})

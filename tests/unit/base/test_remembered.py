@@ -1,0 +1,80 @@
+"""What is remembered is at most so old, and is renewed while it is in use without that anybody waits."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from base.remembered import Remembered
+from tests.conftest import Clock
+from tests.waiting import wait_until
+
+
+class Source:
+    """Says how often it was asked, or fails; an answer may be held up."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.fails = False
+        self.free = threading.Event()
+        self.free.set()
+
+    def __call__(self) -> int:
+        assert self.free.wait(60)
+        self.asked += 1
+        if self.fails:
+            raise LookupError("nothing there")
+        return self.asked
+
+
+@pytest.fixture
+def source() -> Source:
+    return Source()
+
+
+@pytest.fixture
+def values(clock: Clock) -> Remembered[int]:
+    return Remembered(2.0, 10.0, 3, clock)
+
+
+def test_a_young_value_is_not_asked_for_again(values: Remembered[int], source: Source, clock: Clock) -> None:
+    assert values.known("key") is None
+    assert values.find("key", source) == 1
+    clock.advance(1.9)
+    assert (values.find("key", source), values.known("key"), source.asked) == (1, 1, 1)
+
+
+def test_an_old_value_serves_while_one_renewal_is_under_way(
+    values: Remembered[int], source: Source, clock: Clock
+) -> None:
+    values.find("key", source)
+    clock.advance(2)
+    source.free.clear()
+    assert [values.find("key", source) for _ in range(5)] == [1] * 5
+    source.free.set()
+    wait_until(lambda: values.known("key") == 2, "the value is renewed")
+    clock.advance(1.9)
+    assert (values.known("key"), source.asked) == (2, 2)
+
+
+def test_a_value_is_never_older_than_promised(values: Remembered[int], source: Source, clock: Clock) -> None:
+    values.find("key", source)
+    clock.advance(10)
+    assert values.known("key") is None
+    assert values.find("key", source) == 2
+
+
+def test_what_can_not_be_renewed_is_forgotten(values: Remembered[int], source: Source, clock: Clock) -> None:
+    values.find("key", source)
+    source.fails = True
+    clock.advance(2)
+    wait_until(lambda: values.known("key") is None, "the value is forgotten")
+    with pytest.raises(LookupError, match="nothing there"):
+        values.find("key", source)
+
+
+def test_so_many_are_remembered_and_no_more(values: Remembered[int], source: Source) -> None:
+    for key in range(4):
+        values.find(key, source)
+    assert [values.known(key) for key in range(4)] == [None, None, None, 4]
