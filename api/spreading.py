@@ -5,22 +5,25 @@ The version is chosen once for a request, however many rows it has: an answer na
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flask import request
 
-from api import metering
+from api import at_once, metering
 from api.context import shadows, workshop
 from models.manifest import Manifest
 from models.payload import Rows
 from models.routing import Route
+from models.traffic import place_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 KEY_HEADER = "X-Rowmill-Key"
 _KEY = "HTTP_X_ROWMILL_KEY"
+_CHANCE = "rowmill.chance"
 KEY_PARAMETER: dict[str, Any] = {
     "name": KEY_HEADER,
     "in": "header",
@@ -47,10 +50,18 @@ def chosen(route: Route, sent: Rows) -> Manifest:
 
 
 def arm_for(route: Route, row: Any, environ: WSGIEnvironment) -> Manifest:
-    """The version for a request that begins with this row."""
+    """The version for a request that begins with this row. Raises ``NotAtOnce`` where chance decides.
+
+    A request draws once, or versions that take the long way would be drawn again, and so too seldom. The main
+    loop may hand a request on, which then is a new one: it leaves the draw to a thread.
+    """
     if not route.arms:
         return route.manifest
-    return route.arm(environ.get(_KEY) or route.key_in(row))
+    if key := environ.get(_KEY) or route.key_in(row):
+        return route.arm(place_of(route.alias, key))
+    if at_once.is_asked():
+        raise at_once.NotAtOnce
+    return route.arm(environ.setdefault(_CHANCE, random.random()))  # noqa: S311 - nobody gains by guessing
 
 
 def copied(route: Route, manifest: Manifest, sent: Rows, answers: Sequence[Mapping[str, Any]]) -> None:

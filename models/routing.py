@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from typing import Any
 
 from models.manifest import Manifest
-from models.traffic import Traffic, key_text, place_of
+from models.traffic import Traffic, key_text
 
 
 @dataclass(frozen=True)
@@ -26,11 +25,8 @@ class Route:
     arms: tuple[Manifest, ...] = ()
     shadow: Manifest | None = None
 
-    def arm(self, key: str | None) -> Manifest:
-        """Who answers: always the same for one key; without a key chance decides, by the weights."""
-        if not self.arms:
-            return self.manifest
-        place = place_of(self.alias, key) if key else random.random()  # noqa: S311 - nobody gains by guessing
+    def arm(self, place: float) -> Manifest:
+        """Who answers at this place of the weights, laid end to end from 0 to 1."""
         sums = list(accumulate(arm.weight for arm in self.traffic.arms))
         return next(
             (manifest for manifest, up_to in zip(self.arms, sums, strict=True) if place < up_to / sums[-1]),

@@ -11,9 +11,12 @@ from typing import Any
 import pytest
 from sklearn.datasets import load_wine
 
+from api import at_once
 from base.database import Database
+from models.adding import NewVersion
 from models.registry import Registry
 from models.traffic import Arm, Traffic
+from tests.builders import trained_wine
 from tests.unit.api.conftest import Client, MakeApp, own_copy
 
 # pytest takes back, after each test, the filter that loading a model sets for the process
@@ -84,6 +87,19 @@ def test_without_a_key_a_column_decides_and_without_both_chance(registry: Regist
     assert {version(client, key) for key in KEYS} == {1, 2}, "a key that is sent comes first"
     registry.split("wine", "live", HALVES, "me")
     assert {version(client) for _ in range(50)} == {1, 2}
+
+
+def test_a_version_that_takes_the_long_way_gets_its_share(
+    registry: Registry, client: Client, tmp_path: Path
+) -> None:
+    """Each way draws by itself, and whoever is handed on twice is drawn a quarter of the time."""
+    file, sample = trained_wine(tmp_path)
+    slow = registry.add(NewVersion(name="wine", file=file, sample=sample, compiled=False)).version
+    registry.split("wine", "live", Traffic((Arm(1, 1), Arm(slow, 1))), "me")
+    found = Counter(version(client) for _ in range(400))
+    assert found[slow] == pytest.approx(200, abs=60), "six standard deviations"
+    with at_once.asking(), pytest.raises(at_once.NotAtOnce):
+        version(client)
 
 
 def test_a_moved_alias_ends_its_split_at_once(registry: Registry, client: Client) -> None:
