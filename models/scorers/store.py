@@ -1,95 +1,110 @@
-"""Parts on disk: arrays as ``.npy`` files, everything else in one JSON file. Nothing here is ever unpickled.
+"""Parts on disk: all arrays in one file, everything else in a JSON file. Nothing here is ever unpickled.
 
-Large arrays are mapped, not read: processes on one machine share the pages, and what is not used is not in
-memory. The digests of the files stand in the manifest; whoever loads checks them first.
+A large file of arrays is mapped, not read: processes on one machine share the pages, and what is not used is
+not in memory. One file, because each mapping holds a descriptor, and a process may have a thousand. Digests
+of both files stand in the manifest; whoever loads checks them first.
 """
 
 from __future__ import annotations
 
 import json
+import mmap
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+from numpy.lib import format as npy
 
-from models.scorers.part import Part
+from models.scorers.part import NotCompiled, Part
 
 DESCRIPTION = "scorer.json"
-FORM = 1
-# A smaller array is read: a page of its own and a mapping would cost more.
+ARRAYS = "scorer.arrays"
+FORM = 2
+# A smaller file is read: a page of its own and a mapping would cost more.
 MAPPED_BYTES = 64 << 10
-
-
-class _Saving:
-    """Numbers the arrays of one part and of the parts in it, as it writes them."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self.files: list[str] = []
-
-    def part(self, part: Part) -> dict[str, Any]:
-        # a part is a dataclass, which Protocol cannot say
-        values = {field.name: getattr(part, field.name) for field in fields(part)}  # type: ignore[arg-type]
-        return {"part": part.kind, "fields": {name: self._value(value) for name, value in values.items()}}
-
-    def _value(self, value: Any) -> Any:
-        if value is None or type(value) in (bool, int, float, str):
-            return value
-        if type(value) is tuple:
-            return {"tuple": [self._value(each) for each in value]}
-        if isinstance(value, np.ndarray):
-            return {"array": self._array(value)}
-        if hasattr(value, "kind"):
-            return self.part(value)
-        raise TypeError(f"a part holds {type(value)}, which the store does not know")
-
-    def _array(self, values: np.ndarray) -> str:
-        name = f"scorer-{len(self.files):03d}.npy"
-        with (self._folder / name).open("xb") as out:
-            np.save(out, values, allow_pickle=False)
-        self.files.append(name)
-        return name
+# Where arrays begin: at a multiple of the processor's cache lines.
+ALIGNMENT = 64
 
 
 def save(part: Part, folder: Path) -> list[str]:
     """Write ``part`` into ``folder``; returns the names of all files written."""
-    saving = _Saving(folder)
-    description = {"form": FORM, **saving.part(part)}
+    with (folder / ARRAYS).open("xb") as arrays:
+        description = {"form": FORM, **_described(part, arrays)}
     with (folder / DESCRIPTION).open("x", encoding="utf-8") as out:
         json.dump(description, out)
-    return [DESCRIPTION, *saving.files]
+    return [DESCRIPTION, ARRAYS]
+
+
+def _described(part: Part, arrays: IO[bytes]) -> dict[str, Any]:
+    # a part is a dataclass, which Protocol cannot say
+    values = {field.name: getattr(part, field.name) for field in fields(part)}  # type: ignore[arg-type]
+    return {"part": part.kind, "fields": {name: _stored(value, arrays) for name, value in values.items()}}
+
+
+def _stored(value: Any, arrays: IO[bytes]) -> Any:
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if type(value) is tuple:
+        return {"tuple": [_stored(each, arrays) for each in value]}
+    if isinstance(value, np.ndarray):
+        return {"array": _append(value, arrays)}
+    if hasattr(value, "kind"):
+        return _described(value, arrays)
+    raise TypeError(f"a part holds {type(value)}, which the store does not know")
+
+
+def _append(values: np.ndarray, arrays: IO[bytes]) -> int:
+    """Where the array begins: it is written as in a file of its own, with a head for type and shape."""
+    arrays.write(bytes(-arrays.tell() % ALIGNMENT))
+    start = arrays.tell()
+    npy.write_array(arrays, values, version=(1, 0), allow_pickle=False)
+    return start
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """What ``save`` wrote, being read. ``memory`` is all of ``arrays``."""
+
+    arrays: IO[bytes]
+    memory: bytes | mmap.mmap
+    kinds: Mapping[str, type[Any]]
+
+    def value(self, stored: Any) -> Any:
+        if not isinstance(stored, dict):
+            return stored
+        if "tuple" in stored:
+            return tuple(map(self.value, stored["tuple"]))
+        if "array" in stored:
+            return self._array(stored["array"])
+        if stored["part"] not in self.kinds:
+            raise NotCompiled(f"the stored scorer has a part {stored['part']!r}, which is not known here")
+        return self.kinds[stored["part"]](
+            **{name: self.value(value) for name, value in stored["fields"].items()}
+        )
+
+    def _array(self, start: int) -> np.ndarray:
+        self.arrays.seek(start)
+        npy.read_magic(self.arrays)
+        shape, is_fortran, dtype = npy.read_array_header_1_0(self.arrays)
+        if dtype.hasobject:
+            raise NotCompiled("the stored scorer has an array of objects")
+        return np.ndarray(shape, dtype, self.memory, self.arrays.tell(), order="F" if is_fortran else "C")
 
 
 def read(folder: Path, kinds: Mapping[str, type[Any]]) -> Any:
     """The part that was saved in ``folder``; ``kinds`` are the classes that it may consist of.
 
-    Raises ValueError if it was written in another form, or holds a part that is not among ``kinds``.
+    Raises NotCompiled if it was written in another form, or holds what is not known here.
     """
     description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
     if description.get("form") != FORM:
-        raise ValueError(f"form {description.get('form')!r} of scorers is not known here, only {FORM}")
-    return _read_value(description, folder, kinds)
-
-
-def _read_value(stored: Any, folder: Path, kinds: Mapping[str, type[Any]]) -> Any:
-    if not isinstance(stored, dict):
-        return stored
-    if "tuple" in stored:
-        return tuple(_read_value(each, folder, kinds) for each in stored["tuple"])
-    if "array" in stored:
-        return _read_array(folder / stored["array"])
-    if stored["part"] not in kinds:
-        raise ValueError(f"there is no part {stored['part']!r} here")
-    values = {name: _read_value(value, folder, kinds) for name, value in stored["fields"].items()}
-    return kinds[stored["part"]](**values)
-
-
-def _read_array(path: Path) -> np.ndarray:
-    if path.stat().st_size < MAPPED_BYTES:
-        values: np.ndarray = np.load(path, allow_pickle=False)
-        values.flags.writeable = False
-        return values
-    # NumPy's own class for mapped arrays is slow to slice and to index
-    return np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+        raise NotCompiled(
+            f"it is stored in form {description.get('form')!r}, not {FORM}; add the model again"
+        )
+    with (folder / ARRAYS).open("rb") as arrays:
+        size = (folder / ARRAYS).stat().st_size
+        mapped = size >= MAPPED_BYTES
+        memory = mmap.mmap(arrays.fileno(), 0, access=mmap.ACCESS_READ) if mapped else arrays.read()
+        return _Stored(arrays, memory, kinds).value(description)
