@@ -121,5 +121,7 @@ def compile_network(estimator: Any) -> Network:
     if link is None or estimator.activation not in ("identity", "logistic", "relu", "tanh"):
         functions = f"{estimator.activation!r} and {estimator.out_activation_!r}"
         raise NotCompiled(f"{type(estimator).__name__} with the functions {functions}")
-    weights = tuple(_array(each.T) for each in estimator.coefs_)
-    return Network(weights, tuple(_array(each) for each in estimator.intercepts_), estimator.activation, link)
+    layers = zip(estimator.intercepts_, estimator.coefs_, strict=True)
+    parameters = [_array(each).ravel() for layer in layers for each in layer]
+    sizes = (estimator.n_features_in_, *map(len, estimator.intercepts_))
+    return Network(np.concatenate(parameters), sizes, estimator.activation, link)

@@ -15,7 +15,7 @@ from models.scorers.part import Cell
 
 @dataclass(frozen=True)
 class Matrix:
-    """``dtype`` is what the estimator itself is given."""
+    """``dtype`` is what the estimator is given many rows in; 32 bits if it rounds to them itself."""
 
     kind: ClassVar[str] = "matrix"
     names: tuple[str, ...]
@@ -31,9 +31,5 @@ class Matrix:
         return number_matrix(rows, self.names, self.dtype)
 
     def row(self, values: Sequence[Cell]) -> np.ndarray:
-        """The same of one row, rounded as the estimator's is; None is NaN."""
-        row = np.array(values, dtype=np.float64)
-        if self.dtype == "float64":
-            return row
-        with np.errstate(over="ignore"):
-            return row.astype(self.dtype).astype(np.float64)
+        """The same of one row, in 64 bits; None is NaN. Cores round as their estimators do."""
+        return np.array(values, dtype=np.float64)

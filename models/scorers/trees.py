@@ -6,6 +6,7 @@ link follows. How estimators become such arrays stands in ``growing``, ``forests
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from types import ModuleType
@@ -19,6 +20,7 @@ from models.scorers.part import NotCompiled, Unsure
 walking: ModuleType | None
 try:
     from models.scorers import walking
+    from models.scorers.machine_code import bound, fixed
 except ImportError:  # there is no numba for this machine
     walking = None
 
@@ -68,7 +70,7 @@ class Trees:
         if matrix.ndim != 2 or matrix.shape[1] != self.features:
             raise Unsure
         assert walking is not None
-        matrix = _fixed(matrix)
+        matrix = fixed(matrix)
         sums = np.empty((len(matrix), len(self.start)))
         sums[:] = self.start
         tile_rows = self._tile_rows(len(matrix))
@@ -78,24 +80,24 @@ class Trees:
             if not walking.fill(matrix, first, count, tile, *self._taken):
                 raise Unsure
             walking.add_leaves(tile, count, *self._arrays, sums[first : first + count])
-        return self._answers(sums)
-
-    def answer_one(self, row: np.ndarray) -> np.ndarray:
-        """(outputs,), the same for one row."""
-        assert walking is not None
-        if len(row) != self.features:
-            raise Unsure
-        row = np.ascontiguousarray(row)
-        sums = self.start.copy()
-        if not walking.add_one(row, *self._taken, *self._arrays, sums):
-            raise Unsure
-        answers: np.ndarray = self._answers(sums[None])[0]
-        return answers
-
-    def _answers(self, sums: np.ndarray) -> np.ndarray:
         if self.divisor != 1:
             sums /= self.divisor
         return LINKS[self.link](sums)
+
+    def answer_one(self, row: np.ndarray) -> np.ndarray:
+        """(outputs,), the same for one row."""
+        if row.shape != (self.features,):
+            raise Unsure
+        sums = self.start.copy()
+        if not self._add_one(np.ascontiguousarray(row, np.float64), sums):
+            raise Unsure
+        answers: np.ndarray = sums if self.link == "identity" else LINKS[self.link](sums[None])[0]
+        return answers
+
+    @cached_property
+    def _add_one(self) -> Callable[[np.ndarray, np.ndarray], bool]:
+        assert walking is not None
+        return bound(walking.add_one, *self._taken, *self._arrays, self.divisor)
 
     def _tile_rows(self, rows: int) -> int:
         fitting = TILE_BYTES // (2 * self.features * self.nodes["threshold"].itemsize)
@@ -104,12 +106,12 @@ class Trees:
     @cached_property
     def _arrays(self) -> tuple[Any, ...]:
         arrays = (self.nodes, self.leaf_rows, self.roots, self.depths)
-        left_sets = _fixed(self.left_sets) if len(self.left_sets) else None
-        return (*map(_fixed, arrays), np.uint64(self.bits), _fixed(self.leaf_values), left_sets)
+        left_sets = fixed(self.left_sets) if len(self.left_sets) else None
+        return (*map(fixed, arrays), np.uint64(self.bits), fixed(self.leaf_values), left_sets)
 
     @cached_property
     def _taken(self) -> tuple[Any, ...]:
-        known_sets = _fixed(self.known_sets) if len(self.known_sets) else None
+        known_sets = fixed(self.known_sets) if len(self.known_sets) else None
         return self.takes_nan, self.takes_infinite, known_sets
 
     def _is_sound(self, walking: ModuleType) -> bool:
@@ -117,6 +119,8 @@ class Trees:
         trees, outputs = len(self.depths), len(self.start)
         shaped = (
             2 <= self.bits < 64
+            and self.start.ndim == 1
+            and self.start.dtype == np.float64
             and len(self.roots) == trees + 1
             and trees > 0
             and (self.roots[0], self.roots[-1]) == (0, len(self.nodes))
@@ -132,12 +136,3 @@ class Trees:
         return shaped and bool(
             walking.is_sound(nodes, leaf_rows, roots, np.uint64(self.bits), *sizes, known_sets)
         )
-
-
-def _fixed(array: np.ndarray) -> np.ndarray:
-    """The same memory in the one form that the machine code is compiled for: read-only, no subclass."""
-    if not (array.flags.c_contiguous or array.flags.f_contiguous):
-        array = np.ascontiguousarray(array)
-    fixed = np.asarray(array).view()
-    fixed.flags.writeable = False
-    return fixed

@@ -11,25 +11,17 @@ reads the first, one where it goes right the second (``not NaN <= threshold``), 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba import njit
+
+from models.scorers.machine_code import compiled
 
 LANES = 8  # walks that take turns
 NO_CATEGORY = 256  # instead of one of 0 to 255
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    """Kept beside the code or in the user's cache; made anew in each process where neither can be written."""
-    try:
-        return njit(cache=True, nogil=True)(function)
-    except RuntimeError:
-        return njit(nogil=True)(function)
-
-
-@_compiled
+@compiled
 def _category(value: Any, known: Any) -> Any:
     if not 0 <= value < NO_CATEGORY:
         return np.uint32(NO_CATEGORY)
@@ -37,7 +29,7 @@ def _category(value: Any, known: Any) -> Any:
     return category if known[category >> 5] >> (category & 31) & 1 else np.uint32(NO_CATEGORY)
 
 
-@_compiled
+@compiled
 def fill(
     matrix: Any, first: int, count: int, tile: Any, takes_nan: bool, takes_infinite: bool, known_sets: Any
 ) -> bool:
@@ -66,7 +58,7 @@ def fill(
     return True
 
 
-@_compiled
+@compiled
 def step(tree: Any, tile: Any, row: int, at: Any, bits: Any, left_sets: Any) -> Any:
     """From one node to its child; a leaf leads to itself.
 
@@ -88,7 +80,7 @@ def step(tree: Any, tile: Any, row: int, at: Any, bits: Any, left_sets: Any) -> 
     return (word >> bits) + np.uint64(not goes_left)
 
 
-@_compiled
+@compiled
 def add_leaves(
     tile: Any,
     count: int,
@@ -127,9 +119,8 @@ def add_leaves(
                     out[row + lane, column + output] += values[leaf, output]
 
 
-@_compiled
+@compiled
 def add_one(
-    row: Any,
     takes_nan: bool,
     takes_infinite: bool,
     known_sets: Any,
@@ -140,9 +131,11 @@ def add_one(
     bits: Any,
     values: Any,
     left_sets: Any,
+    divisor: float,
+    row: Any,
     out: Any,
 ) -> bool:
-    """``fill`` and ``add_leaves`` for one row: here trees take turns, not rows."""
+    """``fill``, ``add_leaves`` and the division for one row: here trees take turns, not rows."""
     tile = np.empty((1, 2 * len(row)), nodes["threshold"].dtype)
     if not fill(row.reshape((1, len(row))), 0, 1, tile, takes_nan, takes_infinite, known_sets):
         return False
@@ -161,10 +154,12 @@ def add_one(
             column = tree % len(out) if width == 1 else 0
             for output in range(width):
                 out[column + output] += values[leaf, output]
+    for output in range(len(out)):
+        out[output] /= divisor
     return True
 
 
-@_compiled
+@compiled
 def lay_out(left: Any, right: Any) -> tuple[Any, Any]:
     """The order in which a tree's nodes are stored, children side by side below their parent; and its depth.
 
@@ -182,7 +177,7 @@ def lay_out(left: Any, right: Any) -> tuple[Any, Any]:
     return order, level[-1]
 
 
-@_compiled
+@compiled
 def is_sound(
     nodes: Any, leaf_rows: Any, roots: Any, bits: Any, features: int, values: int, sets: int, known_sets: Any
 ) -> bool:

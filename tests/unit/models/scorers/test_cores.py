@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,7 +43,9 @@ from sklearn.linear_model import (
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.svm import LinearSVR
 
+from models.scorers import network_core
 from models.scorers.linear_models import LINEAR, NETWORKS, compile_linear, compile_network
+from models.scorers.network_core import Network
 from models.scorers.part import Core, NotCompiled, Unsure
 
 FEATURES = 5
@@ -190,6 +193,31 @@ def test_numbers_too_large_for_a_network_are_left_to_the_estimator() -> None:
         core.answer(row[None])
     with pytest.raises(Unsure):
         core.answer_one(row)
+
+
+def test_without_numba_a_row_alone_is_answered_as_many_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    for untrained, outputs in ((MLPClassifier((7, 3), max_iter=5), 4), (MLPRegressor(max_iter=5), 1)):
+        estimator, core = trained(untrained, outputs)
+        with monkeypatch.context() as patched:
+            patched.setattr(network_core, "forward", None)
+            check_equal(estimator, core)
+
+
+def test_a_row_of_another_length_is_left_to_the_estimator() -> None:
+    _, core = trained(MLPClassifier((7,), max_iter=5), 2)
+    for length in (0, FEATURES - 1, FEATURES + 1):
+        with pytest.raises(Unsure):
+            core.answer_one(np.zeros(length))
+
+
+def test_a_network_whose_parameters_do_not_fit_its_layers_is_damaged() -> None:
+    _, core = trained(MLPClassifier((7,), max_iter=5), 2)
+    assert isinstance(core, Network)
+    for sizes in ((FEATURES, 7, 2), (FEATURES, 1), (FEATURES, 7, 1, 0), (-1, 7, 1)):
+        with pytest.raises(NotCompiled, match="damaged"):
+            replace(core, sizes=sizes)
+    with pytest.raises(NotCompiled, match="damaged"):
+        replace(core, parameters=core.parameters[:-1])
 
 
 def test_numbers_of_32_bits_are_left_to_the_estimator() -> None:
