@@ -18,7 +18,7 @@ from benchmarks.contestants import (
     rowmill,
     table_task,
 )
-from benchmarks.front_door import beside, race
+from benchmarks.front_door import beside, race, shadow
 from benchmarks.machine import facts
 from benchmarks.served import Served, idle_cpu_share, serving
 from benchmarks.settings import Plan, parse
@@ -31,6 +31,7 @@ ON_STACK = {
     "outage": outage.measure,
     "predict": race.measure,
     "beside": beside.measure,
+    "shadow": shadow.measure,
 }
 
 

@@ -12,7 +12,7 @@ from benchmarks.front_door.peers import PEERS
 
 FORMATS = ("csv", "parquet")
 CONTESTANTS = ("pandas", "limit", "rowmill")
-PARTS = ("speed", "small", "fairness", "outage", "predict", "beside", "images", "memory", "scorers")
+PARTS = ("speed", "small", "fairness", "outage", "predict", "beside", "shadow", "images", "memory", "scorers")
 
 
 @dataclass(frozen=True)
