@@ -27,6 +27,8 @@ from typing import Any
 import joblib
 import pandas as pd
 import sklearn
+from sklearn.base import is_classifier
+from sklearn.model_selection import train_test_split
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,32 @@ def options(description: str | None, *, takes_pictures: bool = False) -> Options
     given.folder.mkdir(parents=True, exist_ok=True)
     pictures = getattr(given, "pictures", None)
     return Options(given.folder, given.add, given.name, given.alias, pictures, handed_on)
+
+
+def train(
+    model: Any, rows: pd.DataFrame, target: pd.Series[Any], *, require: str, description: str | None
+) -> None:
+    """The rest of a script that has said which model learns to predict what; names are the script's own."""
+    asked = options(description)
+    name = Path(sys.argv[0]).stem.removeprefix("train_")
+    learnt, held_back, learnt_target, held_back_target = train_test_split(
+        rows, target, test_size=0.25, random_state=0, stratify=target if is_classifier(model) else None
+    )
+    model.fit(learnt, learnt_target)
+    sample, holdout = (asked.folder / f"{name}.{part}.csv" for part in ("sample", "holdout"))
+    rows.join(target).to_csv(sample, index=False)
+    held_back.join(held_back_target).to_csv(holdout, index=False)
+    trained = Trained(
+        name=name,
+        model=model,
+        metrics={"accuracy" if is_classifier(model) else "R2": model.score(held_back, held_back_target)},
+        held_back=f"{len(held_back)} rows",
+        require=require,
+        holdout=holdout,
+        options=["--sample", sample, "--target", str(target.name)],
+        example=learnt.head(),
+    )
+    finish(trained, asked)
 
 
 def finish(trained: Trained, asked: Options) -> None:

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import joblib
 import numpy as np
@@ -16,8 +15,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from sklearn import metrics
 
 from examples.sentiment_cleaning import cleaned
+from models.gate import Bar
 from models.images import decode_image
 from models.manifest import ImageSpec
 from tests.conftest import EXAMPLES
@@ -34,19 +35,51 @@ def run(script: str, *arguments: object) -> str:
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.parametrize(
-    ("name", "target", "labels"),
-    [
-        ("wine", "cultivar", None),
-        ("breast_cancer", "diagnosis", {"0": "malignant", "1": "benign"}),
-        ("diabetes", "progression", None),
-        ("mixed", "cultivar", None),
-    ],
-)
-def test_tables(trained: Path, tmp_path: Path, name: str, target: str, labels: Any) -> None:
+# Target, and what scores it in place of scikit-learn: one script at least for each kind of compiled scorer.
+TABLES = {
+    "breast_cancer": ("diagnosis", "linear"),
+    "linear": ("progression", "linear"),
+    "mixed": ("cultivar", "linear"),
+    "tree": ("species", "trees"),
+    "wine": ("cultivar", "trees"),
+    "extra_trees": ("cultivar", "trees"),
+    "boosting": ("diagnosis", "trees"),
+    "diabetes": ("progression", "trees"),
+    "network": ("diagnosis", "network"),
+}
+LABELS = {"breast_cancer": {"0": "malignant", "1": "benign"}}
+
+
+@pytest.mark.parametrize("script", sorted(EXAMPLES.glob("train_*.py")), ids=lambda script: script.stem)
+def test_every_script_is_told_of_and_says_how_its_model_is_added(script: Path) -> None:
+    assert f"`{script.name}`" in (EXAMPLES / "README.md").read_text()
+    name = script.stem.removeprefix("train_")
+    assert f"rowmill models add {name.replace('_', '-')} OUT_DIR/{name}.joblib" in script.read_text()
+
+
+@pytest.mark.parametrize("name", list(TABLES))
+def test_a_table_s_model_passes_the_bar_of_its_script(trained: Path, name: str) -> None:
+    bar = Bar.parse(re.findall(r'require="(.+?)"', (EXAMPLES / f"train_{name}.py").read_text())[0])
+    held_back, target = pd.read_csv(trained / f"{name}.holdout.csv"), TABLES[name][0]
+    model, truth = joblib.load(trained / f"{name}.joblib"), held_back[target]
+    rows = held_back.drop(columns=target)
+    given = rows if hasattr(model, "feature_names_in_") else rows.to_numpy()
+    figures = {
+        "accuracy": lambda: metrics.accuracy_score(truth, model.predict(given)),
+        "roc_auc": lambda: metrics.roc_auc_score(truth, model.predict_proba(given)[:, 1]),
+        "rmse": lambda: metrics.root_mean_squared_error(truth, model.predict(given)),
+    }
+    assert bar.is_met(figures[bar.metric]())
+
+
+@pytest.mark.parametrize("name", list(TABLES))
+def test_tables(trained: Path, tmp_path: Path, name: str) -> None:
     assert f"{name}: " in said(trained, name)
+    (target, scorer), labels = TABLES[name], LABELS.get(name)
     sample = trained / f"{name}.sample.csv"
     model = added_file(tmp_path, trained / f"{name}.joblib", sample=sample, targets=[target], labels=labels)
+    assert model.manifest.scorer is not None
+    assert model.manifest.scorer.kind == scorer
     estimator = joblib.load(trained / f"{name}.joblib")
     rows = pd.read_csv(sample).drop(columns=target)
     given = rows if hasattr(estimator, "feature_names_in_") else rows.to_numpy()
@@ -57,7 +90,7 @@ def test_tables(trained: Path, tmp_path: Path, name: str, target: str, labels: A
     assert answer["prediction"].to_pylist() == predicted
     if hasattr(estimator, "predict_proba"):
         found = np.column_stack([answer[column].to_numpy() for column in answer.column_names[1:]])
-        tolerance = 0 if name == "wine" else 1e-12
+        tolerance = 0 if scorer == "trees" else 1e-12
         assert np.allclose(found, estimator.predict_proba(given), rtol=0, atol=tolerance)
 
 
