@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import configparser
 import fcntl
 import json
+import os
+import re
+import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,6 +19,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
+from sklearn.datasets import load_wine
 from sklearn.dummy import DummyClassifier
 from typer.testing import CliRunner
 
@@ -29,6 +36,9 @@ from rowmill.stack.programs import child_environment
 from tests.conftest import EXAMPLES
 
 NAME = "retrained"
+FILES = EXAMPLES / "retraining"
+# what a workflow has in place of a value of the repository's settings
+EXPRESSION = re.compile(r"\$\{\{ (?:vars|secrets)\.(\w+) \}\}")
 TRAIN = ("--name", NAME, "--add", "--better-than", "production")
 
 
@@ -136,3 +146,84 @@ def test_predictions_that_cannot_be_right(tmp_path: Path, predictions: list[str 
 def test_predictions_that_may_be_right(tmp_path: Path) -> None:
     pq.write_table(pa.table({"prediction": ["a", "b"]}), tmp_path / "r.parquet")
     looks_right(tmp_path / "r.parquet")
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the workflow and the service find where they run: the scripts, and rows to try a version with."""
+    place = tmp_path_factory.mktemp("repository")
+    for script in (FILES / "retrain.py", EXAMPLES / "training.py", EXAMPLES / "train_wine.py"):
+        shutil.copy(script, place)
+    load_wine(as_frame=True).data.to_csv(place / "smoke.csv", index=False)
+    return place
+
+
+def environment_of_a_runner(place: Path) -> dict[str, str]:
+    """Nothing of Rowmill's, and no program of its own."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("ROWMILL_")}
+    outside = {
+        "PATH": "/usr/local/bin:/usr/bin:/bin",
+        "PYTHONPATH": str(EXAMPLES.parent),
+        "TMPDIR": str(place),
+    }
+    return {**inherited, **outside}
+
+
+def follow_workflow(stack: Stack, place: Path) -> str:
+    """Every step of the workflow's one job, as a runner takes it; what they printed, and the summary."""
+    at = {f"ROWMILL_{name}": "" for name in ("API_KEY", "DATABASE_URL")}
+    at |= {"ROWMILL_DATA_DIR": str(stack.settings.data_dir), "ROWMILL_URL": stack.url}
+    at |= {"ROWMILL_BIN": str(Path(sys.executable).parent)}
+
+    def filled_in(given: dict[str, str]) -> dict[str, str]:
+        return {name: re.sub(EXPRESSION, lambda found: at[found[1]], value) for name, value in given.items()}
+
+    workflow = yaml.safe_load((FILES / "retrain.yml").read_text())
+    [job] = workflow["jobs"].values()
+    assert set(workflow[True]) == {"schedule", "workflow_dispatch"}, "YAML reads the key `on` as true"
+    environment = environment_of_a_runner(place) | filled_in(job["env"])
+    path, summary, script = (place.parent / f"{place.name}.{name}" for name in ("path", "summary", "sh"))
+    environment |= {"GITHUB_PATH": str(path), "GITHUB_STEP_SUMMARY": str(summary)}
+    path.touch()
+    told = ""
+    for step in job["steps"]:
+        if "uses" in step:
+            assert re.fullmatch(r"actions/[a-z-]+@v\d+", step["uses"])
+            continue
+        script.write_text(step["run"])
+        found = os.pathsep.join([*reversed(path.read_text().splitlines()), environment["PATH"]])
+        told += in_shell(script, place, environment | filled_in(step.get("env", {})) | {"PATH": found})
+    return told + summary.read_text()
+
+
+def in_shell(script: Path, place: Path, environment: dict[str, str]) -> str:
+    done = subprocess.run(
+        ("bash", "-e", script), cwd=place, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.timeout(300)
+def test_the_workflow_is_a_round(stack: Stack, repository: Path) -> None:
+    told = follow_workflow(stack, repository)
+    assert f"wine@{PRODUCTION} is now wine@1" in told
+    assert "retrained" in told, "the summary has the history"
+
+
+def test_the_service_runs_what_the_workflow_runs() -> None:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read(FILES / "retrain-wine.service")
+    service = unit["Service"]
+    [line] = [line for line in round_of_workflow().splitlines() if "retrain.py" in line]
+    run = shlex.split(service["ExecStart"].replace("/srv/rowmill/.venv/bin/", ""))
+    assert run == shlex.split(line.partition("||")[0])
+    assert set(service["SuccessExitStatus"].split()) == {str(ExitCode.BAR_MISSED.value), "75"}
+
+
+def round_of_workflow() -> str:
+    """Its script, each command on one line."""
+    steps = yaml.safe_load((FILES / "retrain.yml").read_text())["jobs"]["retrain"]["steps"]
+    script: str = "\n".join(step.get("run", "") for step in steps)
+    return script.replace("\\\n", "")
