@@ -42,6 +42,24 @@ def _list(items: dict[str, Any]) -> dict[str, Any]:
 
 _MODEL = _named(model={"type": "string", "examples": ["wine@3"]})
 _ROUTE = _named(route={"type": "string", "examples": ["POST /predict"]}, models=_list(_MODEL))
+_DIFFERENCE = {"type": ["number", "null"], "description": "in the unit that the model predicts"}
+_CHANGE: dict[str, Any] = {
+    "target": {"type": ["string", "null"], "description": "null if the model has one only"},
+    "rows": {**_COUNT, "description": "for which both said a finite number"},
+    "unchanged": {**_COUNT, "description": "for which both said the same"},
+    "mean": {**_DIFFERENCE, "description": "of the challenger's numbers less the champion's"},
+    "mean_absolute": {**_DIFFERENCE, "description": "of the sizes of these differences"},
+    "quantiles_absolute": {
+        **_list(
+            {
+                "type": "object",
+                "properties": {"quantile": {"type": "number"}, "change": _DIFFERENCE},
+                "required": ["quantile", "change"],
+            }
+        ),
+        "description": "of the sizes, at most 10 % off; the last is the largest, exactly",
+    },
+}
 _SHADOW_COUNTS: dict[str, Any] = {
     "rows": {**_COUNT, "description": "that the challenger was given"},
     "errors": {**_COUNT, "description": "rows that it failed at"},
@@ -49,6 +67,10 @@ _SHADOW_COUNTS: dict[str, Any] = {
     "agreed": {**_COUNT, "description": "labels that are the champion's"},
     "flipped": {**_COUNT, "description": "other labels"},
     "dropped": {**_COUNT, "description": "rows that were not given to it, for want of room"},
+    "changes": {
+        **_list({"type": "object", "properties": _CHANGE, "required": list(_CHANGE)}),
+        "description": "of models that predict numbers, one entry a target; empty until a row was compared",
+    },
 }
 _SHADOW: dict[str, Any] = {
     "model": {"type": "string"},

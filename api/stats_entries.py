@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
 from typing import Any
 
 from base.meter import spread
+from base.meter.differences import Differences
 from base.meter.tally import Measured, Tally
+
+QUANTILES_OF_CHANGE = (0.5, 0.9, 0.95, 0.99, 1.0)
 
 Series = Mapping[tuple[str, str | None], Measured]
 
@@ -37,51 +43,78 @@ def busiest_first(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def of_aliases(series: Series) -> list[dict[str, Any]]:
     """One entry an alias that is, or was, split or shadowed: its arms, and its challengers."""
     arms: dict[str, dict[str, list[Measured]]] = {}
-    scored: dict[str, dict[str, Measured]] = {}
-    dropped: dict[str, dict[str, Measured]] = {}
+    shadows: dict[str, dict[str, _Shadow]] = {}
     for (route, model), measured in series.items():
-        if (found := spread.parts(route)) is None or model is None:
+        if (part := spread.parts(route)) is None or model is None:
             continue
-        kind, alias = found
-        if kind == "split":
-            arms.setdefault(alias, {})[model] = [measured]
+        if part.kind == "split":
+            arms.setdefault(part.alias, {})[model] = [measured]
+            continue
+        shadow = shadows.setdefault(part.alias, {}).setdefault(model, _Shadow())
+        if part.kind == "shadow":
+            shadow.scored = measured
+        elif part.kind == "dropped":
+            shadow.dropped = measured
         else:
-            (scored if kind == "shadow" else dropped).setdefault(alias, {})[model] = measured
+            shadow.changes[part.place, part.target] = measured
     return [
         {
             "alias": alias,
             "arms": of_models(arms.get(alias, {})),
-            "shadows": _shadows(scored.get(alias, {}), dropped.get(alias, {})),
+            "shadows": [
+                {"model": model, **shadow.entry()} for model, shadow in sorted(shadows.get(alias, {}).items())
+            ],
         }
-        for alias in sorted({*arms, *scored, *dropped})
+        for alias in sorted({*arms, *shadows})
     ]
 
 
-def _shadows(scored: Mapping[str, Measured], dropped: Mapping[str, Measured]) -> list[dict[str, Any]]:
-    nothing = Measured.of([])
-    return [
-        _shadow(model, scored.get(model, nothing), dropped.get(model, nothing))
-        for model in sorted({*scored, *dropped})
-    ]
+@dataclass
+class _Shadow:
+    """What was counted for one challenger of an alias."""
+
+    scored: Measured = field(default_factory=partial(Measured.of, ()))
+    dropped: Measured = field(default_factory=partial(Measured.of, ()))
+    # of models that predict numbers, by place and name of the target
+    changes: dict[tuple[int, str | None], Measured] = field(default_factory=dict)
+
+    def entry(self) -> dict[str, Any]:
+        return {
+            **self._counts(attrgetter("recent")),
+            **_times(self.scored.recent),
+            "total": self._counts(attrgetter("total")),
+        }
+
+    def _counts(self, when: Callable[[Measured], Tally]) -> dict[str, Any]:
+        scored = when(self.scored)
+        return {
+            "rows": scored.requests,
+            "errors": scored.errors,
+            "refusals": scored.refusals,
+            "agreed": scored.hits,
+            "flipped": scored.misses,
+            "dropped": when(self.dropped).requests,
+            "changes": [
+                {"target": target, **_change(Differences(when(measured)))}
+                for (_place, target), measured in sorted(self.changes.items(), key=_by_place)
+            ],
+        }
 
 
-def _shadow(model: str, scored: Measured, dropped: Measured) -> dict[str, Any]:
+def _by_place(changes: tuple[tuple[int, str | None], Measured]) -> int:
+    return changes[0][0]
+
+
+def _change(found: Differences) -> dict[str, Any]:
+    """In the words of `rowmill compare`."""
     return {
-        "model": model,
-        **_shadow_counts(scored.recent, dropped.recent),
-        **_times(scored.recent),
-        "total": _shadow_counts(scored.total, dropped.total),
-    }
-
-
-def _shadow_counts(scored: Tally, dropped: Tally) -> dict[str, Any]:
-    return {
-        "rows": scored.requests,
-        "errors": scored.errors,
-        "refusals": scored.refusals,
-        "agreed": scored.hits,
-        "flipped": scored.misses,
-        "dropped": dropped.requests,
+        "rows": found.rows,
+        "unchanged": found.unchanged,
+        "mean": found.mean,
+        "mean_absolute": found.mean_absolute,
+        "quantiles_absolute": [
+            {"quantile": share, "change": found.quantile_absolute(share)} for share in QUANTILES_OF_CHANGE
+        ],
     }
 
 

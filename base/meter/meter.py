@@ -37,6 +37,10 @@ class Meter:
         """As ``Recorder.record``."""
         (self._recorder or self._open()).record(route, model, seconds, status, hit=hit, now=now)
 
+    def record_difference(self, series: str, model: str, difference: float, *, now: float) -> None:
+        """As ``Recorder.record_difference``."""
+        (self._recorder or self._open()).record_difference(series, model, difference, now=now)
+
     def read(self, now: float) -> Reading:
         """What all processes counted; ``now`` is of the monotonic clock."""
         found = [_read_file(path, now) for path in self._folder.paths()]

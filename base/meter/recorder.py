@@ -9,7 +9,7 @@ import time
 
 import structlog
 
-from base.meter.buckets import bucket_of
+from base.meter.buckets import SECONDS, SIZES
 from base.meter.layout import (
     BEGAN_MS,
     BLOCK_WORDS,
@@ -18,6 +18,7 @@ from base.meter.layout import (
     ERRORS,
     FIRST_BUCKET,
     HITS,
+    LARGEST,
     MAX_SERIES,
     MISSES,
     NAME_BYTES,
@@ -28,6 +29,8 @@ from base.meter.layout import (
     SERIES_WORDS,
     SIZE,
     SLOT,
+    SUM,
+    SUM_OF_SIZES,
     WORD,
     name_of,
     route_and_model,
@@ -54,6 +57,7 @@ class Recorder:
         self._descriptor = descriptor
         self.mapped = mmap.mmap(-1, SIZE) if descriptor is None else _mapped(descriptor)
         self._words = memoryview(self.mapped).cast("q")
+        self._floats = memoryview(self.mapped).cast("d")
         self._lock = threading.Lock()
         self._series: dict[tuple[str, str | None], int] = {}
         if self._words[BEGAN_MS]:
@@ -68,25 +72,42 @@ class Recorder:
 
         ``hit``: whether it came from the result cache; None if that was not asked.
         """
-        bucket, slot = FIRST_BUCKET + bucket_of(seconds), slot_of(now)
+        bucket = FIRST_BUCKET + SECONDS.bucket_of(seconds)
         nanoseconds = int(seconds * 1e9)
         words = self._words
         with self._lock:
-            index = self._series.get((route, model))
-            if index is None:
-                index = self._add(route, model)
-            total = index * SERIES_WORDS + BLOCKS_AT // WORD
-            block = total + (1 + slot % RING) * BLOCK_WORDS
-            if words[block + SLOT] != slot:
-                words[block : block + BLOCK_WORDS] = _EMPTY_BLOCK
-                words[block + SLOT] = slot
-            for at in (total, block):
+            for at in self._blocks(route, model, slot_of(now)):
                 words[at + bucket] += 1
                 words[at + NANOSECONDS] += nanoseconds
                 if status >= 400:
                     words[at + (REFUSALS if status < 500 else ERRORS)] += 1
                 if hit is not None:
                     words[at + (HITS if hit else MISSES)] += 1
+
+    def record_difference(self, series: str, model: str, difference: float, *, now: float) -> None:
+        """Count by how much, a finite number, one number differs from another; a hit is one that does not."""
+        size = abs(difference)
+        bucket = FIRST_BUCKET + SIZES.bucket_of(size)
+        words, floats = self._words, self._floats
+        with self._lock:
+            for at in self._blocks(series, model, slot_of(now)):
+                words[at + bucket] += 1
+                words[at + (MISSES if size else HITS)] += 1
+                floats[at + SUM] += difference
+                floats[at + SUM_OF_SIZES] += size
+                floats[at + LARGEST] = max(floats[at + LARGEST], size)
+
+    def _blocks(self, route: str, model: str | None, slot: int) -> tuple[int, int]:
+        """Where a series counts since the beginning, and where in this slot, emptied if that is new."""
+        index = self._series.get((route, model))
+        if index is None:
+            index = self._add(route, model)
+        total = index * SERIES_WORDS + BLOCKS_AT // WORD
+        block, words = total + (1 + slot % RING) * BLOCK_WORDS, self._words
+        if words[block + SLOT] != slot:
+            words[block : block + BLOCK_WORDS] = _EMPTY_BLOCK
+            words[block + SLOT] = slot
+        return total, block
 
     def _add(self, route: str, model: str | None) -> int:
         """Make room for a series. If there is none it counts with others, as it does from then on."""

@@ -1,4 +1,7 @@
-"""What the files say together: requests, refusals, errors, times and cache hits, in the window and in all."""
+"""What the files say together: requests, refusals, errors, times and cache hits, in the window and in all.
+
+A series of differences is read from the same words by ``differences``.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from base.meter.buckets import quantile
+from base.meter.buckets import SECONDS
 from base.meter.layout import (
     BEGAN_MS,
     BLOCK_WORDS,
@@ -16,16 +19,30 @@ from base.meter.layout import (
     ERRORS,
     FIRST_BUCKET,
     HITS,
+    LARGEST,
     MISSES,
     NANOSECONDS,
     REFUSALS,
     RING,
     SLOT,
+    SUM,
     WINDOW_SLOTS,
     WORD,
     slot_of,
 )
 from base.meter.recorder import names
+
+_EMPTY = np.zeros(BLOCK_WORDS, np.int64)
+
+
+def _added_up(blocks: np.ndarray, axis: int) -> np.ndarray:
+    """Several blocks as one."""
+    words: np.ndarray = blocks.sum(axis)
+    sums = blocks[..., SUM:LARGEST].view(np.float64).sum(axis)
+    words[..., SUM:LARGEST] = sums.view(np.int64)
+    # floats that are not below zero stand in the order of their bits
+    words[..., LARGEST] = blocks[..., LARGEST].max(axis)
+    return words
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +54,7 @@ class Tally:
     @classmethod
     def of(cls, tallies: Iterable[Tally]) -> Tally:
         """All of them together."""
-        return cls(sum((tally.words for tally in tallies), np.zeros(BLOCK_WORDS, np.int64)))
+        return cls(_added_up(np.stack([_EMPTY, *(tally.words for tally in tallies)]), axis=0))
 
     @property
     def buckets(self) -> np.ndarray:
@@ -73,7 +90,7 @@ class Tally:
 
     def quantile_seconds(self, share: float) -> float | None:
         """What ``share`` of the requests took at most; None if there were none."""
-        return quantile(self.buckets, share)
+        return SECONDS.quantile(self.buckets, share)
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,6 +138,6 @@ def read(mapped: mmap.mmap, now: float) -> Reading | None:
     in_window = (slots > slot - WINDOW_SLOTS) & (slots <= slot)
     in_window[:, 0] = False
     blocks = live.copy()
-    recent = np.where(in_window[:, :, None], blocks, 0).sum(axis=1)
+    recent = _added_up(np.where(in_window[:, :, None], blocks, 0), axis=1)
     series = {key: Measured(Tally(recent[index]), Tally(blocks[index, 0])) for index, key in enumerate(keys)}
     return Reading(series, float(head[BEGAN_MS]) / 1000)

@@ -21,9 +21,10 @@ from base.meter import spread
 from base.meter.meter import Meter
 from base.processes import die_with_parent
 from base.settings import Settings
+from jobs.shadowing import differing
+from jobs.shadowing.differing import Change
 from jobs.workshop import Workshop
 from models.loading import LoadedModel
-from models.manifest import Label, label_text
 from models.payload import PayloadRefused, Rows
 from models.single import model_input
 
@@ -31,7 +32,7 @@ log = structlog.get_logger()
 
 
 class Challengers:
-    """Scores copies, and counts how often a challenger says what the champion said."""
+    """Scores copies, and counts how a challenger's answers differ from the champion's."""
 
     def __init__(self, shop: Workshop, meter: Meter) -> None:
         self._shop = shop
@@ -43,19 +44,24 @@ class Challengers:
         reference = f"{copy['name']}@{copy['version']}"
         series = spread.series("shadow", copy["alias"])
         for row, answered in zip(copy["rows"], copy["predictions"], strict=True):
-            began, agreed = time.perf_counter(), None
+            began, agreed, changed = time.perf_counter(), None, list[Change]()
             try:
                 model = self._shop.models.get(copy["name"], copy["version"])
-                began = time.perf_counter()  # once it is loaded
-                agreed = _agreed(model, answered, predicted(model, row))
+                began, targets = time.perf_counter(), model.manifest.targets  # once it is loaded
+                said = predicted(model, row)
+                agreed = differing.agreed(targets, answered, said)
+                changed = list(differing.changes(targets, answered, said))
                 status = 200
             except PayloadRefused:
                 status = 422
             except Exception as error:  # noqa: BLE001 - a model may raise anything, and the next row may be fine
                 status = 500
                 self._tell(reference, error)
-            now = time.perf_counter()
-            self._meter.record(series, reference, now - began, status, hit=agreed, now=time.monotonic())
+            seconds, now = time.perf_counter() - began, time.monotonic()
+            self._meter.record(series, reference, seconds, status, hit=agreed, now=now)
+            for change in changed:
+                of = spread.series("change", copy["alias"], change.place, change.target)
+                self._meter.record_difference(of, reference, change.difference, now=now)
 
     def _tell(self, reference: str, error: Exception) -> None:
         """Once for each kind of error: a challenger that always fails must not fill the log."""
@@ -75,20 +81,6 @@ def predicted(model: LoadedModel, row: Any) -> Any:
     if len(targets) == 1:
         return labels[0]
     return {target.name: label for target, label in zip(targets, labels, strict=True)}
-
-
-def _agreed(model: LoadedModel, champion: Any, challenger: Any) -> bool | None:
-    """Whether all labels are the same; None where numbers are predicted."""
-    if any(target.classes is None for target in model.manifest.targets):
-        return None
-    if isinstance(champion, dict) and isinstance(challenger, dict):
-        return all(_same(champion.get(name), label) for name, label in challenger.items())
-    return _same(champion, challenger)
-
-
-def _same(one: Label | None, other: Label | None) -> bool:
-    """1 and 1.0 are the same label, and so are true and "true"."""
-    return one == other or (one is not None and other is not None and label_text(one) == label_text(other))
 
 
 def _leave(_number: int, _frame: FrameType | None) -> NoReturn:

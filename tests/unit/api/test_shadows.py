@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from apiflask import APIFlask
 from PIL import Image
 from sklearn.datasets import load_diabetes, load_iris, load_wine
 
+from api.stats_entries import of_aliases
 from base.database import Database
 from base.meter import spread
 from base.meter.meter import Meter
@@ -73,9 +75,10 @@ def label(client: Client, row: Any, model: str = "wine") -> str:
 
 
 def counts(client: Client) -> dict[str, int]:
-    """All counts of the challenger so far."""
+    """All counts of the challenger so far, but for changes of numbers."""
     for alias in client.get("/stats").json["aliases"]:
         for shadow in alias["shadows"]:
+            assert shadow["total"].pop("changes") == []
             found: dict[str, int] = shadow["total"]
             return found
     return dict.fromkeys(("rows", "errors", "refusals", "agreed", "flipped", "dropped"), 0)
@@ -198,15 +201,47 @@ def test_rows_of_every_kind_reach_the_challenger_as_they_were(
     manifest = shared_app.extensions["workshop"].registry.resolve(model)
     copy = Copy("some@alias", manifest, rows, said, 0)
     challengers.score(json.loads(copy.line()))
-    [measured] = counted(tmp_path).values()
+    measured = counted(tmp_path)[manifest.reference]
     assert (measured.requests, measured.errors, measured.refusals) == (2, 0, 0)
     assert (measured.hits, measured.misses) == ((0, 0) if model == "diabetes" else (2, 0))
+    changes = counted(tmp_path, "change")
+    assert {each.hits for each in changes.values()} == ({2} if model == "diabetes" else set())
 
 
-def counted(folder: Path) -> dict[str | None, Any]:
+def counted(folder: Path, kind: str = "shadow") -> dict[str | None, Any]:
     """What a meter counted, by model."""
-    series = Meter(folder).read(0.0).series
-    return {model: each.total for (route, model), each in series.items() if spread.parts(route) is not None}
+    found = {}
+    for (route, model), each in Meter(folder).read(0.0).series.items():
+        part = spread.parts(route)
+        if part is not None and part.kind == kind:
+            found[model] = each.total
+    return found
+
+
+def test_numbers_are_told_by_their_changes(
+    shared_app: APIFlask, challengers: Challengers, tmp_path: Path
+) -> None:
+    rows = load_diabetes().data[:4].tolist()
+    client: Client = shared_app.test_client()
+    said = client.post("/predict", json={"model": "diabetes", "instances": rows}).json
+    numbers = [each["prediction"] for each in said["predictions"]]
+    champion = [numbers[0], numbers[1] + 2, numbers[2] - 7, None]
+    copy = {"alias": "diabetes@live", "name": "diabetes", "version": 1, "rows": rows, "predictions": champion}
+    challengers.score(copy)
+    [alias] = of_aliases(Meter(tmp_path).read(time.monotonic()).series)
+    [shadow] = alias["shadows"]
+    assert (shadow["rows"], shadow["errors"], shadow["agreed"], shadow["flipped"]) == (4, 0, 0, 0)
+    assert shadow["total"]["changes"] == shadow["changes"]
+    [change] = shadow["changes"]
+    sizes = [each["change"] for each in change.pop("quantiles_absolute")]
+    assert change == {
+        "target": None,
+        "rows": 3,
+        "unchanged": 1,
+        "mean": pytest.approx(5 / 3),
+        "mean_absolute": pytest.approx(3),
+    }
+    assert sizes == [pytest.approx(2, rel=0.1), *[pytest.approx(7, rel=0.1)] * 3, pytest.approx(7)]
 
 
 def test_what_a_challenger_refuses_or_fails_at_is_counted(challengers: Challengers, tmp_path: Path) -> None:
