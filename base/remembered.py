@@ -13,7 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+import structlog
+
 Value = TypeVar("Value")
+RENEWALS_AT_ONCE = 4
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,9 @@ class Remembered(Generic[Value]):
         self._clock = clock
         self._entries: dict[Hashable, _Entry[Value]] = {}
         self._renewing: set[Hashable] = set()
+        self._swept_at = clock()
         self._lock = threading.Lock()
-        self._background = ThreadPoolExecutor(1, "remembered")
+        self._background = ThreadPoolExecutor(RENEWALS_AT_ONCE, "remembered")
 
     def known(self, key: Hashable) -> Value | None:
         """The value, if it is remembered; never waits."""
@@ -69,27 +75,44 @@ class Remembered(Generic[Value]):
         asked_at = self._clock()
         value = ask()
         with self._lock:
+            self._sweep(asked_at)
             if value is None:
                 self._entries.pop(key, None)
             else:
-                if len(self._entries) >= self._max_entries:
+                if len(self._entries) >= self._max_entries and key not in self._entries:
                     self._entries.clear()
                 self._entries[key] = _Entry(value, ask, asked_at)
         return value
+
+    def _sweep(self, now: float) -> None:
+        """Let go of what nobody asks for any more, now and then."""
+        if now - self._swept_at < self._forget_seconds:
+            return
+        self._swept_at = now
+        for key, entry in list(self._entries.items()):
+            if now - entry.asked_at >= self._forget_seconds:
+                del self._entries[key]
 
     def _renew(self, key: Hashable, entry: _Entry[Value]) -> None:
         with self._lock:
             if key in self._renewing:
                 return
             self._renewing.add(key)
-        self._background.submit(self._renew_now, key, entry)
+        try:
+            self._background.submit(self._renew_now, key, entry)
+        except RuntimeError as error:  # no thread can start, or the program ends
+            self._not_renewed(key, error)
 
     def _renew_now(self, key: Hashable, entry: _Entry[Value]) -> None:
         try:
             self._ask(key, entry.ask)
-        except Exception:  # noqa: BLE001 - whoever asks next meets the same, and says so
-            with self._lock:
-                self._entries.pop(key, None)
-        finally:
+        except Exception as error:  # noqa: BLE001 - the value is good for some seconds; who asks then is told
+            self._not_renewed(key, error)
+        else:
             with self._lock:
                 self._renewing.discard(key)
+
+    def _not_renewed(self, key: Hashable, error: Exception) -> None:
+        log.warning("what is remembered could not be looked up again", reason=repr(error))
+        with self._lock:
+            self._renewing.discard(key)

@@ -18,7 +18,7 @@ from models.routing import Route
 # if a reference is in use, since it is then looked up again in the background, else for the longer one.
 RENEW_SECONDS = 2.0
 FORGET_SECONDS = 10.0
-MAX_REMEMBERED = 10_000
+MAX_REMEMBERED = 1_000
 
 
 class Catalog:

@@ -15,6 +15,8 @@ from models.errors import ModelError
 LISTS = ("instances", "samples", "data", "inputs", "dataframe_records")
 SHAPES = ("features", "image", "images", *LISTS, "dataframe_split")
 TEXT_SHAPES = ("text", "texts")
+# What may stand beside the rows.
+BESIDE = frozenset({"model", "key", "keys"})
 MAX_KEY_LENGTH = 255
 SPLIT_KEYS = ("columns", "data", "index")
 WAYS = (
@@ -82,7 +84,7 @@ def read_rows(body: Any, names: Sequence[str], max_rows: int, *, texts: bool = F
     if len(found) > 1:
         text = f"{' and '.join(found)} cannot stand in one request. {ways}"
         raise refused(pointer(found[1]), "ambiguous", text)
-    strangers = [key for key in body if key not in (found[0], "model", "key", "keys")][:20]
+    strangers = [key for key in body if key not in {found[0], *BESIDE}][:20]
     if strangers:
         text = f"is not known beside {found[0]} and model."
         raise PayloadRefused(
@@ -131,8 +133,8 @@ def _is_bare(body: Mapping[str, Any], names: Sequence[str]) -> bool:
 
 
 def _is_bare_text(body: Mapping[str, Any]) -> bool:
-    """Nothing but a text or texts, and perhaps the model; with other keys beside it, `text` is a column."""
-    return set(body) - {"model"} in ({"text"}, {"texts"})
+    """Nothing but a text or texts, model and keys; with other names beside it, `text` is a column."""
+    return set(body) - BESIDE in ({"text"}, {"texts"})
 
 
 def _read(shape: str, value: Any, max_rows: int, texts: bool) -> Rows:

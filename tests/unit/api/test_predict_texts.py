@@ -28,6 +28,7 @@ def expected(stocked: Path, texts: list[str]) -> list[dict[str, Any]]:
     "shape",
     [
         lambda text: {"text": text},
+        lambda text: {"text": text, "key": "mail 7"},
         lambda text: {"features": text},
         lambda text: {"features": [text]},
         lambda text: {"features": {"review": text}},

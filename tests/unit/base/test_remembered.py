@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 
 import pytest
 
@@ -65,16 +66,45 @@ def test_a_value_is_never_older_than_promised(values: Remembered[int], source: S
     assert values.find("key", source) == 2
 
 
-def test_what_can_not_be_renewed_is_forgotten(values: Remembered[int], source: Source, clock: Clock) -> None:
+def test_what_can_not_be_renewed_serves_until_it_is_too_old(
+    values: Remembered[int], source: Source, clock: Clock
+) -> None:
     values.find("key", source)
     source.fails = True
     clock.advance(2)
-    wait_until(lambda: values.known("key") is None, "the value is forgotten")
+    for asked in (2, 3):
+        assert values.known("key") == 1
+        wait_until(lambda asked=asked: source.asked >= asked, "it is tried")  # type: ignore[misc]
+    clock.advance(8)
+    assert values.known("key") is None
     with pytest.raises(LookupError, match="nothing there"):
         values.find("key", source)
+
+
+def test_what_is_gone_is_forgotten(clock: Clock) -> None:
+    values: Remembered[int | None] = Remembered(2.0, 10.0, 3, clock)
+    answers = iter([1, None])
+    values.find("key", lambda: next(answers))
+    clock.advance(2)
+    wait_until(lambda: values.known("key") is None, "it is found to be gone")
 
 
 def test_so_many_are_remembered_and_no_more(values: Remembered[int], source: Source) -> None:
     for key in range(4):
         values.find(key, source)
     assert [values.known(key) for key in range(4)] == [None, None, None, 4]
+
+
+def test_what_nobody_asks_for_takes_no_memory(clock: Clock) -> None:
+    values: Remembered[list[int]] = Remembered(2.0, 10.0, 100, clock)
+    kept = [values.find(key, lambda: _List([1])) for key in range(3)]
+    left = weakref.ref(kept[0])
+    kept.clear()
+    clock.advance(10)
+    assert left() is not None
+    values.find("another", lambda: _List([2]))
+    assert left() is None
+
+
+class _List(list[int]):
+    """A list that can be watched."""

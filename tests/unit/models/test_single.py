@@ -117,6 +117,9 @@ def test_a_model_is_named_beside_rows_only() -> None:
     assert reference_in({"model": "wine", "features": {}}) == "wine"
     assert reference_in({"model": "corolla", "km": 5}) is None
     assert reference_in([1]) is None
+    assert reference_in({"model": "moods@1", "text": "fine", "key": "k"}) == "moods@1"
+    assert reference_in({"model": "moods@1", "texts": ["fine"], "keys": ["k"]}) == "moods@1"
+    assert reference_in({"model": "a column", "text": "fine", "stars": 4}) is None
     assert read_rows({"model": "wine@3", "data": [[1]]}, NAMES, 100).model == "wine@3"
 
 
