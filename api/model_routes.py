@@ -118,7 +118,7 @@ def _described(manifest: Manifest) -> dict[str, Any]:
 def _scorer(manifest: Manifest) -> dict[str, Any]:
     """What scores files, what scores single rows, and why."""
     record = manifest.scorer or ScorerRecord(reason="added before there were compiled scorers")
-    found = record.model_dump(mode="json", exclude={"files", "labels_from_ties", "memory_bytes"})
+    found = record.model_dump(mode="json", exclude={"files", "labels_from_ties", "near_tie", "memory_bytes"})
     return {"files": manifest.scored_by, "rows": record.kind or SKLEARN, **found}
 
 

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from sklearn.compose import ColumnTransformer
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import (
     ExtraTreesClassifier,
     ExtraTreesRegressor,
@@ -21,17 +23,34 @@ from sklearn.ensemble import (
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import (
+    BayesianRidge,
     ElasticNet,
+    ElasticNetCV,
+    GammaRegressor,
+    HuberRegressor,
+    Lars,
     Lasso,
+    LassoCV,
     LinearRegression,
     LogisticRegression,
+    LogisticRegressionCV,
+    OrthogonalMatchingPursuit,
+    Perceptron,
     PoissonRegressor,
+    QuantileRegressor,
     Ridge,
+    RidgeClassifier,
+    RidgeClassifierCV,
+    RidgeCV,
     SGDClassifier,
+    SGDRegressor,
+    TheilSenRegressor,
+    TweedieRegressor,
 )
 from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.svm import LinearSVC, LinearSVR
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 FIT_ROWS = 20_000
@@ -64,12 +83,7 @@ ZOO = _Zoo()
 
 def _models() -> Iterator[tuple[str, Any, str]]:
     """Title, estimator, and what it is fitted on: classes, numbers, with gaps or words."""
-    yield "LogisticRegression", LogisticRegression(), "2"
-    yield "LogisticRegression, 3 classes", LogisticRegression(), "3"
-    yield "SGDClassifier, log loss", SGDClassifier(loss="log_loss", random_state=0), "2"
-    for regressor in (LinearRegression(), Ridge(), Lasso(0.01), ElasticNet(0.01), PoissonRegressor()):
-        kind = "counts" if isinstance(regressor, PoissonRegressor) else "numbers"
-        yield type(regressor).__name__, regressor, kind
+    yield from _linear()
     yield "DecisionTreeClassifier", DecisionTreeClassifier(random_state=0), "2"
     yield "DecisionTreeRegressor", DecisionTreeRegressor(random_state=0), "numbers"
     for classifier in (RandomForestClassifier, ExtraTreesClassifier):
@@ -110,6 +124,41 @@ def _models() -> Iterator[tuple[str, Any, str]]:
     )
 
 
+def _linear() -> Iterator[tuple[str, Any, str]]:
+    yield "LogisticRegression", LogisticRegression(), "2"
+    yield "LogisticRegression, 3 classes", LogisticRegression(), "3"
+    penalties: dict[str, Any] = {"Cs": 3, "cv": 3, "l1_ratios": (0.0,), "use_legacy_attributes": False}
+    yield "LogisticRegressionCV", LogisticRegressionCV(scoring="accuracy", **penalties), "2"
+    yield "LinearDiscriminantAnalysis, 3 classes", LinearDiscriminantAnalysis(), "3"
+    yield "SGDClassifier, log loss", SGDClassifier(loss="log_loss", random_state=0), "2"
+    yield "SGDClassifier, hinge loss", SGDClassifier(random_state=0), "2"
+    for classifier in (LinearSVC(), Perceptron(), RidgeClassifier(), RidgeClassifierCV()):
+        yield type(classifier).__name__, classifier, "2"
+    yield "RidgeClassifier, 3 classes", RidgeClassifier(), "3"
+    for regressor in (
+        LinearRegression(),
+        Ridge(),
+        RidgeCV(),
+        Lasso(0.01),
+        LassoCV(cv=3),
+        ElasticNet(0.01),
+        ElasticNetCV(cv=3),
+        Lars(),
+        OrthogonalMatchingPursuit(),
+        BayesianRidge(),
+        HuberRegressor(),
+        QuantileRegressor(alpha=0.0),
+        TheilSenRegressor(max_subpopulation=500, random_state=0),
+        SGDRegressor(random_state=0),
+        LinearSVR(),
+        PLSRegression(),
+    ):
+        yield type(regressor).__name__, regressor, "numbers"
+    for generalised in (PoissonRegressor(), TweedieRegressor(power=1.5), GammaRegressor()):
+        kind = "positive" if isinstance(generalised, GammaRegressor) else "counts"
+        yield type(generalised).__name__, generalised, kind
+
+
 def _mixed(last: Any) -> Any:
     columns = ColumnTransformer(
         [
@@ -137,6 +186,9 @@ def _rows(kind: str) -> tuple[pd.DataFrame, Any]:
 def _target(kind: str, pull: np.ndarray) -> np.ndarray:
     if kind == "numbers":
         return pull
+    if kind == "positive":
+        positive: np.ndarray = np.exp(pull / 2)
+        return positive
     if kind == "counts":
         return np.floor(np.exp(pull / 2))
     classes = int(kind)

@@ -252,8 +252,12 @@ class ScorerRecord(_Record):
     labels_from_ties: bool = (
         False  # `predict` takes the first of equal probabilities, so that ties are no doubt
     )
+    near_tie: float = 1e-9  # how close two classes are, of 1 or the larger, for which `predict` is asked
     largest_difference: float | None = None  # relative to the larger of 1 and what the estimator answered
     rows_compared: int = 0
+    splits: int = 0  # in all trees of the model
+    splits_compared: int = 0  # of these, with rows at their thresholds and sets of categories
+    splits_in_whole: int = 0  # of these, in the whole model, not only in their own tree
     speedup_one_row: float | None = None
     speedup_batch: float | None = None
     memory_bytes: int = 0  # that a process has less for the scorer alone; mapped files do not count

@@ -35,23 +35,25 @@ def answers(estimator: Any, data: Any, manifest: Manifest, confidence: bool = Fa
 def answers_from(
     values: np.ndarray,
     manifest: Manifest,
-    settle: Callable[[np.ndarray], np.ndarray] | None,
+    doubt: tuple[Callable[[np.ndarray], np.ndarray], float] | None,
     confidence: bool,
 ) -> pa.Table:
     """The same columns from the numbers of a compiled core, for a model of one output.
 
-    ``settle`` is given the numbers of the rows whose two largest probabilities are as good as equal, and
-    gives the positions of their classes; without it the first one counts.
+    ``doubt`` is what settles it, and what counts as a tie, where two classes are as good as equal: given the
+    numbers of such rows it gives the positions of their classes. Without it the first one counts.
     """
     schema, target = output_schema(manifest, confidence), manifest.targets[0]
     if target.classes is None:
         return _table(schema, [pa.array(values[:, 0]).cast(ARROW_LABELS[target.label_type])], [], False)
     matrix = np.asfortranarray(values)
-    position, near_tie = largest_column(matrix)
-    doubtful = np.flatnonzero(near_tie)
+    settle, near_tie = doubt or (None, NEAR_TIE)
+    position, is_tie = largest_column(matrix, near_tie)
+    doubtful = np.flatnonzero(is_tie)
     if settle is not None and len(doubtful):
         position[doubtful] = settle(doubtful)
-    return _table(schema, [_named(position, target)], [matrix], confidence)
+    probabilities = [matrix] if manifest.has_probabilities else []
+    return _table(schema, [_named(position, target)], probabilities, confidence)
 
 
 def predicted_positions(estimator: Any, data: Any, manifest: Manifest) -> np.ndarray:
@@ -113,10 +115,11 @@ def _labels_from(
     return [_named(position, target) for position, target in zip(positions, targets, strict=True)]
 
 
-def largest_column(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def largest_column(matrix: np.ndarray, near_tie: float = NEAR_TIE) -> tuple[np.ndarray, np.ndarray]:
     """By row: the column of the (first) largest value, and whether another is as good as equal to it.
 
-    Column by column: six times faster than NumPy's reductions along short rows. NaN counts as a tie.
+    That is closer than ``near_tie``, of 1 or of the largest value if it is larger. NaN counts as a tie.
+    Column by column: six times faster than NumPy's reductions along short rows.
     """
     best = matrix[:, 0].copy()
     second = np.full(len(matrix), -np.inf)
@@ -126,7 +129,7 @@ def largest_column(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         position[column > best] = index
         np.maximum(second, np.minimum(best, column), out=second)
         np.maximum(best, column, out=best)
-    return position, ~(best - second > NEAR_TIE)
+    return position, ~(best - second > near_tie * np.maximum(1.0, np.abs(best)))
 
 
 def _labels(estimator: Any, predicted: list[np.ndarray], targets: Sequence[Target]) -> list[pa.Array]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from models.manifest import SKLEARN, ColumnSpec, Label, Manifest, Signature, label_text
-from models.outputs import NEAR_TIE
+from models.manifest import SKLEARN, ColumnSpec, Label, Manifest, ScorerRecord, Signature, label_text
 from models.rules import FLOAT32_OVERFLOW, INEXACT_INTEGER
 from models.scorers.part import Unsure
 from models.scorers.scorer import Scorer
@@ -29,13 +28,15 @@ class PlainRows:
         self._scorer = scorer if is_table else None
         self._names = manifest.signature.names
         self._accepted = [_accepted(spec, manifest.signature) for spec in manifest.signature.columns]
-        self._takes_ties = manifest.scorer is not None and manifest.scorer.labels_from_ties
+        record = manifest.scorer or ScorerRecord()
+        self._near_tie = None if record.labels_from_ties else record.near_tie
         self._classes = manifest.targets[0].classes
+        self._tells_probabilities = manifest.has_probabilities
         self.scorer_name = scorer.core.kind if scorer else SKLEARN
         self.class_names = [label_text(label) for label in self._classes or ()]
 
     def answer(self, row: Any) -> tuple[Label, list[float]] | None:
-        """Label and probabilities of the classes, or the number and nothing; None if the row is not plain."""
+        """Label or number, and the probabilities of the classes if there are any; None if it is not plain."""
         if self._scorer is None or (values := self._values(row)) is None:
             return None
         try:
@@ -47,9 +48,12 @@ class PlainRows:
         if self._classes is None:
             return answered[0], []
         best = max(answered)
-        if not self._takes_ties and sum(best - value <= NEAR_TIE for value in answered) > 1:
-            return None
-        return self._classes[answered.index(best)], answered
+        if self._near_tie is not None:
+            limit = self._near_tie * max(1.0, abs(best))
+            if sum(best - value <= limit for value in answered) > 1:
+                return None
+        label = self._classes[answered.index(best)]
+        return label, answered if self._tells_probabilities else []
 
     def _values(self, row: Any) -> list[Any] | None:
         if type(row) not in _ROWS or len(row) != len(self._names):

@@ -1,26 +1,21 @@
-"""Rows made to tell a compiled scorer from its estimator: from the thresholds in a model, from odd values.
+"""Rows with odd values, made to tell a compiled scorer from its estimator.
 
-A split is decided otherwise only by a value that lies on its threshold, or a step beside it; a row is refused
-by one only if a value is missing, infinite, too large for 32 bits or in no list of categories. Random rows
-meet none of these.
+A row is refused by one only if a value is missing, infinite, too large for 32 bits or in no list of
+categories. Random rows meet none of these. Rows on the thresholds of trees are made in ``reaching``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from models.estimators import parts
 from models.manifest import ColumnSpec, Signature
 from models.probing import altered
 from models.rules import FLOAT32_OVERFLOW
 
-# Splits that are looked at, of all splits of a model; every one of a small model.
-MAX_SPLITS = 300
 # Columns in which odd values are tried, evenly spread.
 MAX_COLUMNS = 24
 _BELOW_OVERFLOW = float(np.nextafter(FLOAT32_OVERFLOW, 0))
@@ -90,107 +85,6 @@ def odd_matrices(matrix: np.ndarray, first: int) -> Iterator[np.ndarray]:
         odd[np.arange(len(chosen)), chosen] = value
         odd[-1, first:] = value
         yield odd
-
-
-@dataclass(frozen=True)
-class _Splits:
-    """The nodes of one tree, by number; ``inner`` are those that split. ``parent`` of the root is -1."""
-
-    inner: np.ndarray
-    feature: np.ndarray
-    threshold: np.ndarray
-    left: np.ndarray
-    right: np.ndarray
-    parent: np.ndarray
-
-    @classmethod
-    def of(cls, feature: Any, threshold: Any, left: Any, right: Any, inner: np.ndarray) -> _Splits:
-        parent = np.full(len(feature), -1)
-        parent[left[inner]], parent[right[inner]] = inner, inner
-        return cls(inner, feature, threshold, left, right, parent)
-
-
-def split_rows(
-    last: Any, matrix: np.ndarray, values: Callable[[float], Sequence[float]], generator: np.random.Generator
-) -> np.ndarray | None:
-    """Rows that reach splits of the trees in ``last``, with each of ``values(threshold)`` at the split.
-
-    ``matrix`` has rows as ``last`` is given them. None for a model without trees.
-    """
-    trees = list(_trees(last))
-    places = [(tree, int(node)) for tree in trees for node in tree.inner]
-    found = []
-    for at in spread(len(places), MAX_SPLITS):
-        tree, node = places[at]
-        base = matrix[generator.integers(len(matrix))].astype(np.float64)
-        _lead(base, tree, node)
-        for value in values(float(tree.threshold[node])):
-            row = base.copy()
-            row[tree.feature[node]] = value
-            found.append(row)
-    return np.array(found) if found else None
-
-
-def missing(_threshold: float) -> list[float]:
-    """A missing value: which way it goes is learned for each split."""
-    return [np.nan]
-
-
-def infinite(_threshold: float) -> list[float]:
-    """Both infinities."""
-    return [np.inf, -np.inf]
-
-
-def near(threshold: float) -> list[float]:
-    """A threshold, the numbers next to it in 64 and in 32 bits, and where rounding to 32 bits turns."""
-    with np.errstate(over="ignore"):
-        single = np.float32(threshold)
-        neighbours = [float(np.nextafter(single, np.float32(end))) for end in (-np.inf, np.inf)]
-    values = [threshold, np.nextafter(threshold, -np.inf), np.nextafter(threshold, np.inf), float(single)]
-    for neighbour in neighbours:
-        middle = (float(single) + neighbour) / 2
-        values += [neighbour, middle, np.nextafter(middle, float(single)), np.nextafter(middle, neighbour)]
-    return [float(value) for value in values if np.isfinite(value)]
-
-
-def _lead(row: np.ndarray, tree: _Splits, node: int) -> None:
-    """Change ``row`` until it reaches the node; splits that it would not pass are passed at their edge."""
-    below: dict[int, float] = {}
-    above: dict[int, float] = {}
-    while (parent := int(tree.parent[node])) >= 0:
-        feature, threshold = int(tree.feature[parent]), float(tree.threshold[parent])
-        if tree.left[parent] == node:
-            below[feature] = min(below.get(feature, np.inf), threshold)
-        else:
-            above[feature] = max(above.get(feature, -np.inf), threshold)
-        node = parent
-    with np.errstate(over="ignore"):
-        for feature, threshold in below.items():
-            if not row[feature] <= threshold:
-                row[feature] = _single_at_most(threshold)
-        for feature, threshold in above.items():
-            if not row[feature] > threshold:
-                row[feature] = np.nextafter(np.float32(_single_at_most(threshold)), np.float32(np.inf))
-
-
-def _single_at_most(threshold: float) -> float:
-    """The largest 32-bit number that is no larger."""
-    single = np.float32(threshold)
-    return float(single if float(single) <= threshold else np.nextafter(single, np.float32(-np.inf)))
-
-
-def _trees(last: Any) -> Iterator[_Splits]:
-    for part in parts(last):
-        if hasattr(part, "tree_"):
-            tree = part.tree_
-            left, right = np.asarray(tree.children_left), np.asarray(tree.children_right)
-            yield _Splits.of(tree.feature, tree.threshold, left, right, np.flatnonzero(left >= 0))
-    for predictor in (each for stage in getattr(last, "_predictors", ()) for each in stage):
-        nodes = predictor.nodes
-        inner = np.flatnonzero((nodes["is_leaf"] == 0) & (nodes["is_categorical"] == 0))
-        left, right = nodes["left"].astype(np.int64), nodes["right"].astype(np.int64)
-        # a split by categories has no threshold: its children are reached only by chance
-        yield _Splits.of(nodes["feature_idx"], nodes["num_threshold"], left, right, inner)
 
 
 def spread(count: int, most: int) -> Sequence[int]:

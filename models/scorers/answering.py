@@ -39,6 +39,5 @@ class Compiled:
             )
 
         values = self.scorer.answer(rows)
-        return answers_from(
-            values, self.manifest, None if self.record.labels_from_ties else settle, confidence
-        )
+        doubt = None if self.record.labels_from_ties else (settle, self.record.near_tie)
+        return answers_from(values, self.manifest, doubt, confidence)

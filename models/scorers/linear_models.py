@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 from sklearn._loss.link import IdentityLink, LogLink
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import (
     ARDRegression,
     BayesianRidge,
@@ -25,9 +27,12 @@ from sklearn.linear_model import (
     LogisticRegressionCV,
     OrthogonalMatchingPursuit,
     OrthogonalMatchingPursuitCV,
+    Perceptron,
     PoissonRegressor,
     QuantileRegressor,
     Ridge,
+    RidgeClassifier,
+    RidgeClassifierCV,
     RidgeCV,
     SGDClassifier,
     SGDRegressor,
@@ -35,14 +40,16 @@ from sklearn.linear_model import (
     TweedieRegressor,
 )
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.svm import LinearSVR
+from sklearn.svm import LinearSVC, LinearSVR
 
 from models.scorers.linear_core import Linear
 from models.scorers.network_core import Network
 from models.scorers.part import NotCompiled
 
 _GENERALISED = (GammaRegressor, PoissonRegressor, TweedieRegressor)
-_LOGISTIC = (LogisticRegression, LogisticRegressionCV)
+_LOGISTIC = (LinearDiscriminantAnalysis, LogisticRegression, LogisticRegressionCV)
+# Their labels follow from scores that are no probabilities.
+_DECIDING = (LinearSVC, Perceptron, RidgeClassifier, RidgeClassifierCV)
 _REGRESSORS = (
     ARDRegression,
     BayesianRidge,
@@ -60,13 +67,14 @@ _REGRESSORS = (
     LinearSVR,
     OrthogonalMatchingPursuit,
     OrthogonalMatchingPursuitCV,
+    PLSRegression,
     QuantileRegressor,
     Ridge,
     RidgeCV,
     SGDRegressor,
     TheilSenRegressor,
 )
-LINEAR = (*_GENERALISED, *_LOGISTIC, *_REGRESSORS, SGDClassifier)
+LINEAR = (*_DECIDING, *_GENERALISED, *_LOGISTIC, *_REGRESSORS, SGDClassifier)
 NETWORKS = (MLPClassifier, MLPRegressor)
 
 
@@ -76,6 +84,8 @@ def compile_linear(estimator: Any) -> Linear:
     if type(estimator) in (*_GENERALISED, *_REGRESSORS) and len(weights) > 1:
         raise NotCompiled(f"{type(estimator).__name__} with several targets")
     intercepts = np.broadcast_to(_array(estimator.intercept_).ravel(), len(weights)).copy()
+    if type(estimator) is PLSRegression:
+        intercepts -= weights @ estimator._x_mean  # it takes the mean off each row first
     return Linear(weights, intercepts, _link(estimator, len(weights)))
 
 
@@ -92,11 +102,10 @@ def _link(estimator: Any, scores: int) -> str:
         return _generalised_link(estimator)
     if type(estimator) in _LOGISTIC:
         return "logistic" if scores == 1 else "softmax"
-    if estimator.loss == "log_loss":
-        return "logistic" if scores == 1 else "one by one"
-    if estimator.loss == "modified_huber":
-        return "huber"
-    raise NotCompiled(f"SGDClassifier with the loss {estimator.loss!r} has no probabilities")
+    # no other loss gives probabilities
+    loss = getattr(estimator, "loss", "") if type(estimator) is SGDClassifier else ""
+    links = {"log_loss": "logistic" if scores == 1 else "one by one", "modified_huber": "huber"}
+    return links.get(loss, "decision")
 
 
 def _generalised_link(estimator: Any) -> str:

@@ -71,6 +71,11 @@ def _huber(scores: np.ndarray) -> np.ndarray:
     return np.concatenate([1.0 - scores, scores]) if len(scores) == 1 else _shares(scores)
 
 
+def _decision(scores: np.ndarray) -> np.ndarray:
+    """No probabilities: the class of the largest score is the label, of a single score the second above 0."""
+    return np.concatenate([-scores, scores]) if len(scores) == 1 else scores
+
+
 LINKS: Mapping[str, Link] = {
     "identity": lambda scores: scores,
     "exponential": _exponential,
@@ -78,6 +83,7 @@ LINKS: Mapping[str, Link] = {
     "softmax": softmax,
     "one by one": _one_by_one,
     "huber": _huber,
+    "decision": _decision,
 }
 
 
@@ -126,4 +132,5 @@ ROW_LINKS: Mapping[str, RowLink] = {
     "softmax": _softmax_one,
     "one by one": lambda scores: _shares_one([_expit_one(score) for score in scores]),
     "huber": _huber_one,
+    "decision": lambda scores: [-scores[0], scores[0]] if len(scores) == 1 else scores,
 }

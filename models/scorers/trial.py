@@ -9,14 +9,14 @@ import numpy as np
 import pyarrow as pa
 
 from base.files import sha256_of
-from models.estimators import predicts_by_argmax
 from models.manifest import Manifest, ScorerRecord, StoredFile
+from models.outputs import NEAR_TIE
 from models.scorers import store
 from models.scorers.compiling import compile_scorer
 from models.scorers.part import NotCompiled
 from models.scorers.scorer import Scorer
 from models.scorers.timing import speed_up
-from models.scorers.verifier import compare
+from models.scorers.verifier import compare, near_tie_for, tolerance_for
 
 SLOWER = "on batches it was slower than scikit-learn, which scores these"
 
@@ -32,7 +32,7 @@ def trial(
 ) -> tuple[ScorerRecord, Scorer | None]:
     """What to score with, and its record; the files of a scorer are written into ``folder``.
 
-    ``rows`` are what the estimator was tried on; ``tolerance`` is as for :func:`verifier.compare`.
+    ``rows`` are what the estimator was tried on; ``tolerance`` is as for :func:`verifier.tolerance_for`.
     """
     if not compiled:
         return ScorerRecord(reason="asked for"), None
@@ -47,13 +47,18 @@ def trial(
     if not scores_batches and (faster.one_row is None or faster.one_row < 1):
         return ScorerRecord(reason="it is not faster than scikit-learn"), None
     files = [_stored(folder / name) for name in store.save(scorer, folder)]
+    near_tie = near_tie_for(last, tolerance_for(last, tolerance))
     record = ScorerRecord(
         kind=scorer.core.kind,
         reason=None if scores_batches else SLOWER,
         scores_batches=scores_batches,
-        labels_from_ties=predicts_by_argmax(last),
+        labels_from_ties=near_tie is None,
+        near_tie=NEAR_TIE if near_tie is None else near_tie,
         largest_difference=found.largest_difference,
         rows_compared=found.rows,
+        splits=found.splits,
+        splits_compared=found.splits_compared,
+        splits_in_whole=found.splits_in_whole,
         speedup_one_row=faster.one_row,
         speedup_batch=faster.batch,
         files=tuple(files),
@@ -70,9 +75,7 @@ def _check_answers(manifest: Manifest) -> None:
     if manifest.targets[0].classes is None:
         if manifest.task != "regression":
             raise NotCompiled(f"there is no compiled form for {manifest.task.replace('_', ' ')}")
-    elif not manifest.has_probabilities:
-        raise NotCompiled("the classifier gives no probabilities")
-    elif not manifest.labels_from_probabilities:
+    elif manifest.has_probabilities and not manifest.labels_from_probabilities:
         raise NotCompiled("the labels do not follow from the probabilities")
 
 

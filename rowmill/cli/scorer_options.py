@@ -42,8 +42,16 @@ def described(record: ScorerRecord | None) -> str:
         return f"sklearn ({record.reason})"
     difference = record.largest_difference or 0.0
     equality = f"differs by {difference:.2g} at most" if difference else "bit-equal"
-    parts = [f"{record.kind}: {equality} on {record.rows_compared:,} rows"]
+    parts = [f"{record.kind}: {equality} on {record.rows_compared:,} rows{_at_splits(record)}"]
     for ratio, what in ((record.speedup_one_row, "one row"), (record.speedup_batch, "batches")):
         if ratio is not None:
             parts.append(f"{what} {ratio:.3g}x")
     return ", ".join(parts) + (f" ({record.reason})" if record.reason else "")
+
+
+def _at_splits(record: ScorerRecord) -> str:
+    if not record.splits:
+        return ""
+    if record.splits_compared < record.splits:
+        return f" at {record.splits_compared:,} of {record.splits:,} splits"
+    return f" at all {record.splits:,} splits"

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.ensemble import RandomForestClassifier
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.svm import SVC
 
 from models.cache import ModelCache
@@ -113,6 +114,51 @@ def test_labels_of_near_ties_are_the_estimators_own(tmp_path: Path, rows: pd.Dat
     assert model.scored(table_of(ties)).scorer == "linear"
     assert model.score(table_of(ties))["prediction"].to_pylist() == estimator.predict(ties).tolist()
     assert model.plain_rows.answer(ties.iloc[0].to_dict()) is None
+
+
+def test_a_tolerance_leaves_more_labels_to_the_estimator(tmp_path: Path, rows: pd.DataFrame) -> None:
+    """Numbers that may differ by 0.001 decide nothing between classes that are closer than twice that."""
+    sample, labels = saved_csv(tmp_path, rows), np.where(rows["a"] > 0, "goes", "stays")
+    estimator = LogisticRegression().fit(rows, labels)
+    estimator.coef_[:], estimator.intercept_[:] = [[1.0, 0, 0, 0]], 0
+    model = added(tmp_path / "linear", estimator, sample=sample, tolerance=1e-3)
+    forest = added(
+        tmp_path / "forest",
+        RandomForestClassifier(4, random_state=0).fit(rows, labels),
+        sample=sample,
+        tolerance=1e-3,
+    )
+    for each in (model, forest):
+        assert each.manifest.scorer is not None
+        assert (each.manifest.scorer.near_tie, each.manifest.scorer.labels_from_ties) == (2e-3, False)
+    # a score of 0.0038 is a lead of 0.0019
+    close, clear = (rows.iloc[0].to_dict() | {"a": score} for score in (0.0038, 0.0042))
+    assert model.plain_rows.answer(close) is None
+    assert model.plain_rows.answer(clear) is not None
+    model = for_batches(model, tmp_path / "linear")
+    model.score(table_of(pd.DataFrame([clear])))
+    assert not model.has_estimator
+    model.score(table_of(pd.DataFrame([close])))
+    assert model.has_estimator
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_a_classifier_without_probabilities_is_compiled_to_its_labels(
+    tmp_path: Path, rows: pd.DataFrame, classes: int
+) -> None:
+    labels = np.array(["stays", "goes", "comes"])[
+        np.digitize(rows["a"] + rows["b"], [0.3, 0.9][: classes - 1])
+    ]
+    estimator = RidgeClassifier().fit(rows, labels)
+    model = for_batches(added(tmp_path, estimator, sample=saved_csv(tmp_path, rows)), tmp_path)
+    assert model.manifest.scored_by == "linear"
+    table = model.score(table_of(rows))
+    assert table.column_names == ["prediction"]
+    wanted = estimator.predict(rows).tolist()
+    assert table["prediction"].to_pylist() == wanted
+    for at in range(10):
+        assert model.plain_rows.answer(rows.iloc[at].to_dict()) == (wanted[at], [])
+    assert not model.has_estimator
 
 
 def test_numbers_are_scored_by_a_compiled_regressor(tmp_path: Path, rows: pd.DataFrame) -> None:

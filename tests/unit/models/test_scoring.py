@@ -278,6 +278,12 @@ def test_the_largest_column_is_numpys_argmax(rows: list[list[float]]) -> None:
     assert position.tolist() == matrix.argmax(axis=1).tolist()
     ordered = np.sort(matrix, axis=1)
     assert near_tie.tolist() == (~(ordered[:, -1] - ordered[:, -2] > 1e-9)).tolist()
+    assert largest_column(matrix, 0.1)[1].tolist() == (~(ordered[:, -1] - ordered[:, -2] > 0.1)).tolist()
+
+
+def test_scores_larger_than_1_are_near_ties_by_their_own_size() -> None:
+    scores = np.array([[1e6, 1e6 + 1e-4], [1e6, 1e6 + 1e-2], [1e-4, 0.0], [-1e6, -1e6 - 1e-4]])
+    assert largest_column(scores)[1].tolist() == [True, False, False, True]
 
 
 def test_a_row_without_probabilities_counts_as_a_tie() -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
+from sklearn.base import is_classifier
 from sklearn.ensemble import (
     ExtraTreesRegressor,
     GradientBoostingClassifier,
@@ -19,7 +20,7 @@ from sklearn.ensemble import (
     HistGradientBoostingRegressor,
     RandomForestClassifier,
 )
-from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.linear_model import LogisticRegression, Ridge, RidgeClassifier
 from sklearn.neural_network import MLPClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
@@ -44,32 +45,33 @@ last_steps = st.one_of(
     st.builds(HistGradientBoostingRegressor, max_iter=st.integers(1, 5), min_samples_leaf=st.just(5)),
     st.builds(ExtraTreesRegressor, st.integers(1, 5), random_state=seeds),
     st.builds(Ridge),
+    st.builds(RidgeClassifier),
 )
 
 
 def manifest_of(estimator: Any, signature: Signature) -> Manifest:
     """As far as the verifier reads it."""
-    is_classifier = hasattr(estimator, "predict_proba")
-    classes = tuple(estimator.classes_.tolist()) if is_classifier else None
+    classes = tuple(estimator.classes_.tolist()) if is_classifier(estimator) else None
+    tells = hasattr(estimator, "predict_proba")
     return Manifest(
         name="people",
         version=1,
         sha256="0" * 64,
         created_at="",
-        task="classification" if is_classifier else "regression",
+        task="classification" if classes else "regression",
         estimator=type(estimator[-1]).__name__,
         artefact=StoredFile(file="m", sha256="0" * 64, bytes=1, source="m"),
         signature=signature,
-        targets=(Target(name=None, classes=classes, label_type="string" if is_classifier else "number"),),
-        has_probabilities=is_classifier,
-        labels_from_probabilities=is_classifier,
+        targets=(Target(name=None, classes=classes, label_type="string" if classes else "number"),),
+        has_probabilities=tells,
+        labels_from_probabilities=tells,
         row_cost_seconds=1e-6,
     )
 
 
 def fitted(transformer: Any, last: Any, signature: Signature) -> Any:
     """What cannot be fitted (a gap that reaches a network, boosting on a sparse matrix) is not tried."""
-    target = LABELS if hasattr(last, "predict_proba") else np.arange(len(TRAINING)) % 7 / 3
+    target = LABELS if is_classifier(last) else np.arange(len(TRAINING)) % 7 / 3
     with warnings.catch_warnings(action="ignore"):
         try:
             return make_pipeline(transformer, last).fit(estimator_input(TRAINING, signature), target)
@@ -78,8 +80,9 @@ def fitted(transformer: Any, last: Any, signature: Signature) -> Any:
 
 
 def wanted(estimator: Any, rows: pa.Table, signature: Signature) -> np.ndarray | None:
-    """None where it refuses."""
-    ask = getattr(estimator, "predict_proba", estimator.predict)
+    """Probabilities, scores of the classes or predictions; None where it refuses."""
+    ways = ("predict_proba", "decision_function", "predict")
+    ask = next(getattr(estimator, way) for way in ways if hasattr(estimator, way))
     with warnings.catch_warnings(action="ignore"):
         try:
             answer = np.asarray(ask(estimator_input(rows, signature)))

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.cross_decomposition import PLSRegression
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.linear_model import (
     ARDRegression,
     BayesianRidge,
@@ -31,9 +33,12 @@ from sklearn.linear_model import (
     LogisticRegressionCV,
     OrthogonalMatchingPursuit,
     OrthogonalMatchingPursuitCV,
+    Perceptron,
     PoissonRegressor,
     QuantileRegressor,
     Ridge,
+    RidgeClassifier,
+    RidgeClassifierCV,
     RidgeCV,
     SGDClassifier,
     SGDRegressor,
@@ -41,7 +46,7 @@ from sklearn.linear_model import (
     TweedieRegressor,
 )
 from sklearn.neural_network import MLPClassifier, MLPRegressor
-from sklearn.svm import LinearSVR
+from sklearn.svm import LinearSVC, LinearSVR
 
 from models.scorers import network_core
 from models.scorers.linear_models import LINEAR, NETWORKS, compile_linear, compile_network
@@ -61,11 +66,22 @@ CLASSIFIERS = [
     LogisticRegressionCV(Cs=2, cv=2, l1_ratios=(0.0,), scoring="accuracy", use_legacy_attributes=False),
     SGDClassifier(loss="log_loss"),
     SGDClassifier(loss="modified_huber"),
+    LinearDiscriminantAnalysis(),
+    LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
     MLPClassifier((7,), max_iter=20),
     MLPClassifier((6, 4), activation="tanh", max_iter=20),
     MLPClassifier((6,), activation="logistic", max_iter=20),
     MLPClassifier((6,), activation="identity", max_iter=20),
     MLPClassifier((), max_iter=20),
+]
+DECIDING = [
+    LinearSVC(),
+    LinearSVC(multi_class="crammer_singer"),
+    Perceptron(),
+    RidgeClassifier(),
+    RidgeClassifierCV(),
+    SGDClassifier(),
+    SGDClassifier(loss="squared_hinge", penalty="l1"),
 ]
 REGRESSORS = [
     ARDRegression(),
@@ -86,6 +102,7 @@ REGRESSORS = [
     LinearSVR(),
     OrthogonalMatchingPursuit(),
     OrthogonalMatchingPursuitCV(cv=2),
+    PLSRegression(),
     PoissonRegressor(),
     QuantileRegressor(),
     Ridge(),
@@ -111,7 +128,14 @@ def asked_of(estimator: Any) -> Callable[[np.ndarray], np.ndarray]:
     if hasattr(estimator, "predict_proba"):
         answer: Callable[[np.ndarray], np.ndarray] = estimator.predict_proba
         return answer
+    if hasattr(estimator, "decision_function"):
+        return lambda rows: _by_class(estimator.decision_function(rows))
     return lambda rows: estimator.predict(rows)[:, None]
+
+
+def _by_class(scores: np.ndarray) -> np.ndarray:
+    """The score of each class; of two classes it is one score, of the second."""
+    return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
 
 
 def check_equal(estimator: Any, core: Core) -> None:
@@ -138,8 +162,25 @@ def test_regressors_agree(estimator: Any) -> None:
     check_equal(*trained(estimator, 1))
 
 
+@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("estimator", DECIDING, ids=str)
+def test_classifiers_without_probabilities_agree(estimator: Any, classes: int) -> None:
+    estimator, core = trained(estimator, classes)
+    check_equal(estimator, core)
+    labels = estimator.classes_[core.answer(ROWS).argmax(axis=1)]
+    np.testing.assert_array_equal(labels, estimator.predict(ROWS))
+
+
+def test_a_score_of_0_is_the_first_of_two_classes() -> None:
+    estimator, _ = trained(LinearSVC(), 2)
+    estimator.coef_[:], estimator.intercept_[:] = 0, 0
+    core = compile_linear(estimator)
+    assert core.answer(ROWS[:3]).argmax(axis=1).tolist() == estimator.predict(ROWS[:3]).tolist()
+    assert core.answer_one(ROWS[0]).argmax() == estimator.predict(ROWS[:1])[0]
+
+
 def test_every_class_is_tried() -> None:
-    assert {type(each) for each in (*CLASSIFIERS, *REGRESSORS)} == {*LINEAR, *NETWORKS}
+    assert {type(each) for each in (*CLASSIFIERS, *DECIDING, *REGRESSORS)} == {*LINEAR, *NETWORKS}
 
 
 @pytest.mark.parametrize(
@@ -251,8 +292,6 @@ def test_what_is_not_known_exactly_is_not_compiled() -> None:
         compile_network(MLPRegressor(hidden_layer_sizes=(3,), max_iter=200, tol=1).fit(ROWS, targets))
     with pytest.raises(NotCompiled, match="several targets"):
         compile_network(MLPClassifier((3,), max_iter=200, tol=1).fit(ROWS, targets > 0))
-    with pytest.raises(NotCompiled, match="the loss 'hinge' has no probabilities"):
-        compile_linear(SGDClassifier().fit(ROWS, TARGETS[2]))
     thin = LogisticRegression().fit(ROWS, TARGETS[2]).sparsify()
     assert sparse.issparse(thin.coef_)
     with pytest.raises(NotCompiled, match="sparse"):

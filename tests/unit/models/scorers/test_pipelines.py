@@ -63,12 +63,14 @@ def fitted(transformer: Any, signature: Signature, table: pa.Table = TRAINING) -
 
 
 def wanted(estimator: Any, table: pa.Table, signature: Signature) -> np.ndarray | None:
-    """What the last step is given; None if a transformer refuses."""
+    """What the last step is given; None if a transformer refuses it, or every last step would."""
     with warnings.catch_warnings(action="ignore"):
         try:
             made = estimator[:-1].transform(estimator_input(table, signature))
         except ValueError:
             return None
+    if sparse.issparse(made) and np.isnan(made.sum()):
+        return None
     return np.asarray(made.toarray() if sparse.issparse(made) else made, dtype=np.float64)
 
 

@@ -9,13 +9,15 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from sklearn.datasets import make_classification
+from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 from models.manifest import Manifest
-from models.scorers.adversaries import near, split_rows
+from models.outputs import NEAR_TIE
+from models.scorers.comparing import Differs
 from models.scorers.part import Unsure
 from models.scorers.scorer import Scorer
-from models.scorers.verifier import Differs, compare
+from models.scorers.verifier import compare, near_tie_for, tolerance_for
 from tests.unit.models.making import added, saved_csv, table_of
 from tests.unit.models.scorers.faulty import FAULTS, Columns, Tree
 
@@ -53,6 +55,7 @@ def test_what_is_equal_is_accepted(
     found = compare(scorer, tree, tree, manifest, table_of(rows))
     assert found.largest_difference == 0
     assert found.rows > len(rows)
+    assert found.splits == found.splits_compared == (tree.tree_.children_left >= 0).sum()
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -86,28 +89,30 @@ def test_being_unsure_of_everything_is_no_fault(
     assert compare(scorer, tree, tree, manifest, table_of(rows)).largest_difference == 0
 
 
-def test_rows_are_led_to_splits_and_laid_on_their_thresholds(
-    tree: DecisionTreeClassifier, rows: pd.DataFrame
+def test_labels_are_compared_on_every_row(
+    tree: DecisionTreeClassifier, manifest: Manifest, rows: pd.DataFrame
 ) -> None:
-    made = split_rows(tree, rows.to_numpy(), near, np.random.default_rng(0))
-    assert made is not None
-    visited: Any = tree.decision_path(made.astype(np.float32))
-    seen = 0
-    inner = np.flatnonzero(tree.tree_.children_left >= 0)
-    for node in inner:
-        there = made[visited[:, [node]].toarray().ravel() > 0]
-        values = there[:, tree.tree_.feature[node]]
-        seen += all((values == value).any() for value in near(tree.tree_.threshold[node]))
-    assert seen == len(inner)
+    """An estimator whose labels do not follow from its probabilities, on a single row of twenty."""
+    place = 7
+    odd_one = rows.to_numpy()[place, 0]
+
+    class Contrary(DecisionTreeClassifier):  # type: ignore[misc]
+        def predict(self, X: Any, check_input: bool = True) -> np.ndarray:  # noqa: N803
+            labels: np.ndarray = super().predict(X, check_input)
+            return np.where(np.asarray(X)[:, 0] == odd_one, 1 - labels, labels)
+
+    contrary = Contrary()
+    contrary.__dict__.update(tree.__dict__)
+    scorer = Scorer(Columns(NAMES), Tree.of(tree))
+    with pytest.raises(Differs, match="label"):
+        compare(scorer, tree, contrary, manifest, table_of(rows.head(20)))
 
 
-def test_numbers_near_a_threshold_lie_on_both_sides_in_64_and_in_32_bits() -> None:
-    for threshold in (0.1, 1.5, -3.25, 1e-40, 3e38):
-        values = near(threshold)
-        assert threshold in values
-        for kind in (np.float64, np.float32):
-            sides = {bool(float(kind(value)) <= threshold) for value in values}
-            assert sides == {True, False}
+def test_a_tolerance_makes_more_near_ties(tree: DecisionTreeClassifier) -> None:
+    assert near_tie_for(tree, 0.0) is None  # it takes the first of equal classes by its own code
+    assert near_tie_for(tree, 1e-3) == 2e-3
+    assert near_tie_for(tree, 1e-12) == NEAR_TIE
+    assert near_tie_for(LogisticRegression(), tolerance_for(LogisticRegression(), None)) == NEAR_TIE
 
 
 def test_images_are_compared_as_the_matrix_that_the_model_takes(
