@@ -11,8 +11,9 @@ import pyarrow as pa
 
 from models.scorers.part import Cell, Core, Reader
 
-# Of one matrix: 32 MB. One-hot encoders make hundreds of columns out of one; scikit-learn holds them sparse.
-BLOCK_NUMBERS = 4_000_000
+# Of one matrix: 4 MB. In less, each call counts; more is in no cache by the next step. One-hot encoders make
+# hundreds of columns out of one, which scikit-learn holds sparse.
+BLOCK_NUMBERS = 1 << 19
 
 
 @dataclass(frozen=True)
