@@ -9,7 +9,6 @@ from flask import Response, jsonify, url_for
 
 from api.context import workshop
 from models.errors import ModelError
-from models.insight import insight
 from models.manifest import SKLEARN, Manifest, ScorerRecord, output_schema
 from models.names import parse
 from models.registry import PRODUCTION
@@ -34,9 +33,9 @@ def show(reference: str) -> Response:
     """`wine` is the production version, else the latest; `wine@3` a version; `wine@production` an alias.
 
     A retired version is described if it is named by its number, and says so under `retired`.
-    Besides what was recorded when the version was added (signature, classes, parameters, libraries, an
-    example row, cost of a row, figures on a holdout): feature importances or coefficients, where the
-    estimator has them.
+    All of it was recorded when the version was added: signature, classes, parameters, libraries, an example
+    row, cost of a row, figures on a holdout, and feature importances or coefficients, where the estimator
+    has them (the 500 that weigh most; of many classes or outputs 5,000 in all).
     """
     shop = workshop()
     manifest = shop.registry.recall(reference)
@@ -123,12 +122,12 @@ def _scorer(manifest: Manifest) -> dict[str, Any]:
 
 
 def _weights(manifest: Manifest) -> dict[str, Any]:
-    """Importances or coefficients; a version that cannot be loaded is still described, with the reason."""
+    """Importances or coefficients as recorded: to read about a model means no waiting until it is loaded."""
     nothing: dict[str, Any] = {"importances": None, "coefficients": None, "intercept": None, "warnings": []}
-    try:
-        return nothing | insight(workshop().models.get(manifest.name, manifest.version))
-    except ModelError as error:
-        return nothing | {"warnings": [error.message]}
+    if manifest.weights is None:
+        said = f"{manifest.reference} was added before importances and coefficients were kept; add it again."
+        return nothing | {"warnings": [said]}
+    return nothing | manifest.weights
 
 
 def _places(manifest: Manifest, versions: list[int], aliases: dict[str, int]) -> dict[str, Any]:

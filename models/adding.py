@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import structlog
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from base.files import sha256_of
@@ -33,6 +34,7 @@ from models.estimators import (
 )
 from models.image_probing import decoding_cost, image_signature, trial_rows
 from models.inputs import estimator_input
+from models.insight import insight
 from models.loading import LoadedModel, load, read_estimator
 from models.manifest import ImageSpec, Kind, Manifest, MlflowOrigin, Signature, Target
 from models.mlflow import folder as mlflow_folder
@@ -44,6 +46,8 @@ from models.scorers.trial import trial
 from models.taking_in import Files, checked_packages, libraries, take_in
 from models.user_code import Bundle
 from models.warming import warm_up
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def prepare(new: NewVersion, folder: Path) -> Manifest:
         record, scorer = trial(
             estimator, manifest, rows, folder, compiled=new.compiled, tolerance=new.tolerance
         )
-        manifest = manifest.model_copy(update={"scorer": record})
+        manifest = manifest.model_copy(update={"scorer": record, "weights": _weights(estimator, manifest)})
         model = LoadedModel(manifest, lambda: estimator, scorer=scorer, bundle=bundle)
         manifest = _with_cost(model, rows)
     with warnings.catch_warnings(action="ignore"), threadpool_limits(1):
@@ -257,6 +261,14 @@ def _with_outputs(draft: Manifest, estimator: Any, rows: pa.Table | np.ndarray, 
         if answers(estimator, data, derived).equals(answers(estimator, data, manifest)):
             return derived
     return manifest
+
+
+def _weights(estimator: Any, manifest: Manifest) -> dict[str, Any]:
+    try:
+        return insight(estimator, manifest)
+    except Exception as error:  # noqa: BLE001 - an estimator may raise anything when it is asked for them
+        log.warning("importances or coefficients not told", model=manifest.name, reason=repr(error)[:300])
+        return {}
 
 
 def _has_probabilities(estimator: Any, data: Any, targets: Sequence[Target]) -> bool:

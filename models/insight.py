@@ -12,35 +12,37 @@ from typing import Any
 import numpy as np
 
 from models.estimators import json_safe
-from models.loading import LoadedModel
-from models.manifest import Target, label_text
+from models.manifest import Manifest, Target, label_text
 
-# Of more features (words of a text, say) those that weigh most are told.
+# Of more features (words of a text, say) those that weigh most are told: so many of a class or output, and
+# fewer where there are many of these, for all of it is kept in the manifest.
 MAX_FEATURES = 500
+MAX_WEIGHTS = 5000
 
 
-def insight(model: LoadedModel) -> dict[str, Any]:
-    """``importances``, or ``coefficients`` with ``intercept``; empty if the model has neither.
+def insight(estimator: Any, manifest: Manifest) -> dict[str, Any]:
+    """``importances``, or ``coefficients`` with ``intercept``; empty if the estimator has neither.
 
     Values stand by feature name, largest magnitude first; those of a model with several outputs, or of a
     classifier of more than two classes, by output or class first. In a pipeline the features are those that
     its last step is given.
     """
-    last, names = _unwrapped(model.estimator, list(model.manifest.signature.names))
+    last, names = _unwrapped(estimator, list(manifest.signature.names))
     importances = getattr(last, "feature_importances_", None)
     if importances is not None and np.ndim(importances) == 1:
-        return {"importances": _by_name(np.asarray(importances), names)}
+        return {"importances": _by_name(np.asarray(importances), names, MAX_FEATURES)}
     coefficients = getattr(last, "coef_", None)
     if coefficients is None:
         return {}
     matrix = np.atleast_2d(coefficients.toarray() if hasattr(coefficients, "toarray") else coefficients)
     if matrix.ndim != 2:
         return {}
-    rows = [_by_name(row, names) for row in matrix]
+    most = min(MAX_FEATURES, max(1, MAX_WEIGHTS // len(matrix)))
+    rows = [_by_name(row, names, most) for row in matrix]
     intercepts = _intercepts(last, len(rows))
     if len(rows) == 1:
         return {"coefficients": rows[0], "intercept": intercepts[0]}
-    titles = _titles(model.manifest.targets, len(rows))
+    titles = _titles(manifest.targets, len(rows))
     if titles is None:
         return {}
     return {
@@ -95,7 +97,7 @@ def _intercepts(estimator: Any, rows: int) -> list[Any]:
     return [json_safe(value) for value in np.broadcast_to(values, rows)]
 
 
-def _by_name(values: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+def _by_name(values: np.ndarray, names: Sequence[str], most: int) -> dict[str, Any]:
     titles = names if len(names) == len(values) else [f"x{position}" for position in range(len(values))]
-    order = np.argsort(-np.abs(values), kind="stable")[:MAX_FEATURES]
+    order = np.argsort(-np.abs(values), kind="stable")[:most]
     return {titles[position]: json_safe(values[position]) for position in order}

@@ -289,6 +289,7 @@ class Manifest(_Record):
     parameters: dict[str, Any] = Field(default_factory=dict)
     libraries: dict[str, str] = Field(default_factory=dict)
     example: dict[str, Any] | None = None
+    weights: dict[str, Any] | None = None  # what `insight` found; None: added before that was kept
     row_cost_seconds: float
     byte_cost_seconds: float = 0.0
     memory_bytes: int | None = None  # that a process has less for once it has unpickled the model

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 from sklearn.datasets import load_wine
+from sqlalchemy import select, update
 
-from tests.unit.api.conftest import Client, MakeApp
+from base.database import Database
+from base.database.tables import versions
+from tests.unit.api.conftest import Client, MakeApp, own_copy
 
 
 def test_the_list_is_about_what_plain_names_mean(client: Client) -> None:
@@ -75,19 +78,33 @@ def test_what_there_is_not(client: Client, reference: str, status: int, code: st
     assert said in answer.json["detail"]
 
 
-def test_a_version_that_was_changed_is_described_and_not_loaded(
-    make_app: MakeApp, stocked: Path, tmp_path: Path
-) -> None:
+def test_a_version_is_described_without_its_files(make_app: MakeApp, stocked: Path, tmp_path: Path) -> None:
     folder = tmp_path / "copy"
     shutil.copytree(stocked, folder)
     for path in (folder / "models" / "diabetes" / "1").iterdir():
         path.write_bytes(b"another")
     client: Client = make_app(folder).test_client()
     model = client.get("/models/diabetes").json
-    assert model["coefficients"] is None
-    assert "digest" in model["warnings"][0]
+    assert model["coefficients"]
+    assert model["warnings"] == []
     refused = client.post("/predict?model=diabetes", json={"features": model["example"]})
     assert (refused.status_code, refused.json["code"]) == (500, "digest_mismatch")
+
+
+def test_a_version_of_before_has_no_weights_and_says_so(
+    make_app: MakeApp, stocked: Path, tmp_path: Path
+) -> None:
+    database = Database(f"sqlite:///{own_copy(stocked, tmp_path) / 'rowmill.db'}")
+    with database.writing() as connection:
+        row = (versions.c.name == "diabetes") & (versions.c.version == 1)
+        manifest = connection.execute(select(versions.c.manifest).where(row)).scalar_one()
+        del manifest["weights"]
+        connection.execute(update(versions).where(row).values(manifest=manifest))
+    database.dispose()
+    client: Client = make_app(tmp_path).test_client()
+    model = client.get("/models/diabetes").json
+    assert model["coefficients"] is None
+    assert "diabetes@1 was added before" in model["warnings"][0]
 
 
 def test_no_route_takes_a_model(client: Client) -> None:

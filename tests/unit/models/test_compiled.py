@@ -14,7 +14,6 @@ from sklearn.svm import SVC
 
 from models.cache import ModelCache
 from models.errors import ArtefactRefused
-from models.insight import insight
 from models.loading import LoadedModel, load
 from models.manifest import SKLEARN, Manifest
 from tests.unit.models.making import added, saved_csv, table_of
@@ -78,7 +77,7 @@ def test_a_changed_pickle_is_found_out_when_it_is_needed(version: Manifest, tmp_
     with (tmp_path / "store" / version.artefact.file).open("ab") as artefact:
         artefact.write(b"!")
     with pytest.raises(ArtefactRefused, match="changed") as refused:
-        insight(model)
+        _ = model.estimator
     assert refused.value.code == "digest_mismatch"
 
 

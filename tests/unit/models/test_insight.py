@@ -1,4 +1,4 @@
-"""Importances and coefficients stand under the names of what the last step is given."""
+"""Importances and coefficients stand in the manifest, under the names of what the last step is given."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from sklearn.svm import SVC
 
-from models.insight import insight
+from models import insight
 from tests.unit.models.making import added
 
 FLOWERS, SPECIES = load_iris(return_X_y=True, as_frame=True)
@@ -25,7 +25,9 @@ DIABETES, PROGRESS = load_diabetes(return_X_y=True, as_frame=True)
 
 
 def told(folder: Path, estimator: Any, **options: Any) -> dict[str, Any]:
-    return insight(added(folder, estimator, **options))
+    weights = added(folder, estimator, **options).manifest.weights
+    assert weights is not None
+    return weights
 
 
 def test_importances_by_name_largest_first(tmp_path: Path) -> None:
@@ -71,6 +73,22 @@ def test_features_behind_an_encoder_have_its_names(tmp_path: Path) -> None:
         "onehotencoder__region_south",
         "remainder__age",
     }
+
+
+def test_of_many_features_those_that_weigh_most_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(insight, "MAX_WEIGHTS", 6)
+    model = LogisticRegression(max_iter=1000).fit(FLOWERS, SPECIES)
+    found = told(tmp_path, model)["coefficients"]
+    largest = [np.sort(np.abs(row))[::-1][:2].tolist() for row in model.coef_]
+    assert [[abs(value) for value in row.values()] for row in found.values()] == largest
+
+
+def test_a_model_with_odd_weights_is_added_all_the_same(tmp_path: Path) -> None:
+    line = LinearRegression().fit(DIABETES, PROGRESS)
+    line.feature_importances_ = np.array(["some"] * DIABETES.shape[1], dtype=object)
+    assert told(tmp_path, line) == {}
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from sklearn.pipeline import make_pipeline, make_union
 from sklearn.preprocessing import FunctionTransformer
 
 from models.errors import ModelError, SignatureRefused
-from models.insight import insight
 from models.loading import LoadedModel
 from models.payload import read_rows
 from models.rules import check
@@ -203,10 +202,16 @@ def test_longer_texts_cost_more(tmp_path: Path) -> None:
 def test_words_weigh_under_their_own_names(tmp_path: Path, cleaning: Any) -> None:
     code = tmp_path / "my_cleaning.py"
     estimator = pipeline(FunctionTransformer(cleaning.of_any), TfidfVectorizer())
-    words = insight(added(tmp_path / "one", estimator, code=code, text="review"))["coefficients"]
+    words = coefficients(added(tmp_path / "one", estimator, code=code, text="review"))
     assert set(list(words)[:6]) == {"splendid", "kind", "warm", "bad", "cold", "late"}
     union = pipeline(make_union(TfidfVectorizer(), CountVectorizer(ngram_range=(2, 2))))
-    assert "countvectorizer__bad cold" in insight(added(tmp_path / "two", union))["coefficients"]
+    assert "countvectorizer__bad cold" in coefficients(added(tmp_path / "two", union))
+
+
+def coefficients(model: LoadedModel) -> dict[str, float]:
+    assert model.manifest.weights is not None
+    found: dict[str, float] = model.manifest.weights["coefficients"]
+    return found
 
 
 @pytest.fixture(scope="module")
