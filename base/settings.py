@@ -160,12 +160,13 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _refuse_unknown(self) -> Self:
-        """A misspelt variable would otherwise be a setting that silently has no effect."""
+        """A misspelt variable or line of ``.env`` would otherwise be a setting that has no effect."""
         known = {f"ROWMILL_{name.upper()}" for name in Settings.model_fields}
-        for name in os.environ:
+        in_file = DotEnvSettingsSource(Settings, env_ignore_empty=False).env_vars
+        for name in (*os.environ, *map(str.upper, in_file)):
             if name.upper().startswith("ROWMILL_") and name.upper() not in known:
                 near = difflib.get_close_matches(name.upper(), known, 1)
-                hint = f"did you mean {near[0]}?" if near else "`rowmill config` lists the settings."
+                hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists the settings."
                 raise ValueError(f"there is no setting {name}; {hint}")
         return self
 

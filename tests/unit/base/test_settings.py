@@ -23,6 +23,16 @@ def test_the_environment_counts_more_than_the_file(tmp_path: Path, monkeypatch: 
     assert (sources()["port"], sources()["workers"], sources()["host"]) == ("environment", ".env", "default")
 
 
+def test_a_misspelt_line_of_the_file_is_told_with_the_right_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for line in ("ROWMILL_WORKRES=3", "rowmill_workres=", "export ROWMILL_WORKRES=3"):
+        (tmp_path / ".env").write_text(f"OTHER=1\n{line}\n")
+        with pytest.raises(ValidationError, match="no setting ROWMILL_WORKRES; did you mean ROWMILL_WORKERS"):
+            Settings()
+
+
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
