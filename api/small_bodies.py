@@ -6,7 +6,7 @@ import gzip
 import io
 import zlib
 
-from flask import Request
+from flask import Request, g
 
 from api import uploads
 from jobs.errors import Problem
@@ -15,7 +15,7 @@ CODINGS = ("identity", "gzip", "deflate")
 
 
 def read_small(request: Request, most: int) -> bytes:
-    """The whole body, decoded.
+    """The whole body, decoded; its length is kept as ``g.body_bytes``.
 
     Raises ``Problem``: ``too_large``, ``unsupported_encoding``, ``bad_request``, ``incomplete_body``.
     """
@@ -24,7 +24,9 @@ def read_small(request: Request, most: int) -> bytes:
         raise Problem(
             "unsupported_encoding", f"Content-Encoding {coding[:50]!r} is not known; {CODINGS} are."
         )
-    return _decoded(_received(request, most), coding, most)
+    body = _decoded(_received(request, most), coding, most)
+    g.body_bytes = len(body)
+    return body
 
 
 def _received(request: Request, most: int) -> bytes:

@@ -9,7 +9,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flask import request
+from flask import g, request
 
 from api import at_once, metering
 from api.context import shadows, workshop
@@ -68,7 +68,7 @@ def copied(route: Route, manifest: Manifest, sent: Rows, answers: Sequence[Mappi
     """Leave a copy of the running request for the challenger, if there is one."""
     if (challenger := route.challenger(manifest)) is not None:
         predictions = [answer["prediction"] for answer in answers]
-        shadows().offer(route.alias, challenger, sent.rows, predictions, request.content_length or 0)
+        shadows().offer(route.alias, challenger, sent.rows, predictions, g.body_bytes)
 
 
 def note(route: Route, manifest: Manifest, environ: WSGIEnvironment) -> None:

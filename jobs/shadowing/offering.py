@@ -71,6 +71,7 @@ class Shadows:
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = -RESTART_SECONDS
         self._closed = False
+        self._told: set[str] = set()
 
     @property
     def pid(self) -> int | None:
@@ -89,17 +90,26 @@ class Shadows:
         copy = Copy(alias, challenger, rows, predictions, size_bytes)
         with self._changing:
             has_room = self._rows + len(rows) <= MAX_ROWS and self._bytes + size_bytes <= MAX_BYTES
-            if has_room:
+            is_taken = has_room and (self._passing is not None or self._start())
+            if is_taken:
                 self._waiting.append(copy)
                 self._rows, self._bytes = self._rows + len(rows), self._bytes + size_bytes
-                if self._passing is None:
-                    self._passing = threading.Thread(target=self._pass_on, name="shadows", daemon=True)
-                    self._passing.start()
-                    atexit.register(self.close)
-        if has_room:
+        if is_taken:
             self._wake.set()
         else:
             self._drop(copy)
+
+    def _start(self) -> bool:
+        """Start the thread that passes copies on; False if the system has none to give, for now."""
+        thread = threading.Thread(target=self._pass_on, name="shadows", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            self._tell(error)
+            return False
+        self._passing = thread
+        atexit.register(self.close)
+        return True
 
     def close(self) -> None:
         """Give up what waits, and end the scoring process; at the end of this one by itself."""
@@ -141,6 +151,9 @@ class Shadows:
                 rest = rest[process.stdin.write(rest) :]
         except OSError:  # it has ended, or there is no room for another process
             self._drop(copy)
+        except Exception as error:  # noqa: BLE001 - one copy that cannot be written must not be the last one
+            self._tell(error)
+            self._drop(copy)
 
     def _running(self) -> subprocess.Popen[bytes] | None:
         """The scoring process; None if it has ended and it is too early for another."""
@@ -158,6 +171,12 @@ class Shadows:
             bufsize=0,
         )
         return self._process
+
+    def _tell(self, error: Exception) -> None:
+        """Once for each kind of error: they may be as many as requests."""
+        if (kind := type(error).__name__) not in self._told:
+            self._told.add(kind)
+            log.warning("copies for challengers are dropped", reason=repr(error)[:300])
 
     def _drop(self, copy: Copy) -> None:
         series, now = spread.series("dropped", copy.alias), time.monotonic()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -69,6 +72,19 @@ def shadow(client: httpx.Client) -> dict[str, int]:
     return found
 
 
+def oddly_sent(client: httpx.Client, rows: list[list[float]], index: int) -> tuple[int, int]:
+    """Status and version that answered; rows in all the ways that a copy is made of."""
+    body = json.dumps({"model": "wine", "instances": rows[: 1 + index % 5]}).encode()
+    ways: list[dict[str, Any]] = [
+        {"content": body},
+        {"content": gzip.compress(body + b" " * 200_000), "headers": {"Content-Encoding": "gzip"}},
+        {"content": iter([body[:9], body[9:]])},
+        {"json": {"model": "wine", "features": rows[0]}},
+    ]
+    answer = client.post("/predict", **ways[index % len(ways)])
+    return answer.status_code, answer.json()["model"]["version"]
+
+
 @pytest.mark.parametrize("end", ["terminate", "kill"])
 def test_both_processes_have_a_challenger_and_neither_outlives_them(
     folder: Path, wine: AddedModel, end: str
@@ -97,6 +113,16 @@ def test_both_processes_have_a_challenger_and_neither_outlives_them(
         found = shadow(client)
         assert (found["rows"] + found["dropped"], found["errors"], found["flipped"]) == (sent, 0, 0)
         assert found["agreed"] == found["rows"] > 0
+        for child in scoring:
+            child.suspend()
+        with ThreadPoolExecutor(4) as threads:
+            answers = threads.map(lambda index: oddly_sent(client, rows, index), range(2 * ROWS))
+            if end == "kill":
+                os.kill(scoring[0].pid, signal.SIGKILL)  # the other one stays frozen
+            assert set(answers) == {(200, 1)}, "whatever becomes of the challengers"
+        if end == "terminate":
+            for child in scoring:
+                child.resume()
         getattr(process, end)()
         process.wait(60)
         wait_until(lambda: not any(child.is_running() for child in scoring), "they end too", 60)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import io
 import json
 import os
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -164,6 +166,40 @@ def test_a_process_that_dies_is_started_again(
     monkeypatch.setattr(offering, "RESTART_SECONDS", 0)
     wait_until(goes_on, "another process works", PATIENCE_SECONDS)
     assert shadows_of(app).pid != first
+
+
+def test_what_cannot_be_passed_on_is_dropped_and_the_next_copy_is_not(client: Client, app: APIFlask) -> None:
+    challenger = app.extensions["workshop"].registry.resolve("wine@2")
+    endless: list[Any] = []
+    endless.append(endless)
+    for odd in ({"alcohol": object()}, endless, {b"alcohol": 1}, 10**5000, "\ud800", float("nan")):
+        shadows_of(app).offer("wine@production", challenger, [odd], ["barolo"], 1)
+    label(client, WINE[0])
+    wait_until(all_seen(client, 7), "all are counted", PATIENCE_SECONDS)
+    assert (counts(client)["rows"], counts(client)["dropped"]) == (3, 4)
+
+
+def test_no_thread_for_copies_is_no_harm(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as full:
+        full.setattr(threading.Thread, "start", start)
+        label(client, WINE[0])
+    assert counts(client)["dropped"] == 1
+    label(client, WINE[1])
+    wait_until(all_seen(client, 2), "there is a thread again", PATIENCE_SECONDS)
+    assert counts(client)["rows"] == 1
+
+
+def test_copies_count_as_large_as_they_are(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offering, "MAX_BYTES", 20_000)
+    body = json.dumps({"model": "wine", "features": WINE[0]}).encode() + b" " * 20_000
+    packed = gzip.compress(body)
+    assert len(packed) < 2000
+    answer = client.post("/predict", data=packed, headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 200
+    assert counts(client)["dropped"] == 1
 
 
 @pytest.fixture
