@@ -41,7 +41,7 @@ chaos: $(INSTALLED) ## five minutes of faults on a whole stack; SEED=… replays
 soak: $(INSTALLED) ## the same for half an hour
 	$(BIN)/python -m tests.chaos --seconds 1800 $(if $(SEED),--seed $(SEED)) $(if $(POSTGRES),--postgres)
 
-fuzz: $(INSTALLED) ## 100,000 random and mutated requests over all routes; SEED=… replays a run
+fuzz: $(INSTALLED) ## 20,000 hostile connections, 100,000 mutated requests over all routes; SEED=… replays a run
 	$(BIN)/python -m tests.fuzz $(if $(SEED),--seed $(SEED))
 
 check: $(INSTALLED) ## format, lint, types, import contracts, tests

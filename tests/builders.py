@@ -217,6 +217,17 @@ class AddedModel:
             connection.execute(insert(versions).values(**row, created_at=now, manifest=manifest))
 
 
+def added_wine(folder: Path) -> AddedModel:
+    """The model ``wine``, added in this folder."""
+    database = Database(f"sqlite:///{folder / 'rowmill.db'}")
+    database.upgrade()
+    registry = Registry(database, folder / "models")
+    file, sample = trained_wine(folder)
+    manifest = registry.add(NewVersion("wine", file, sample=sample))
+    database.dispose()
+    return AddedModel(file, sample, registry.folder(manifest.name, manifest.version), manifest)
+
+
 def trained_wine(folder: Path) -> tuple[Path, Path]:
     """A forest for the bundled wine data as ``wine.joblib``, and its inputs as ``wine.csv``."""
     bundle = load_wine(as_frame=True)

@@ -19,12 +19,11 @@ from sqlalchemy import create_engine, text
 from base.database import Database
 from base.settings import Settings
 from jobs.workshop import Workshop
-from models.adding import NewVersion
 from models.cache import ModelCache
 from models.catalog import Catalog
 from models.registry import Registry
 from rowmill.stack.redis_server import embedded_url, redis_arguments, socket_path
-from tests.builders import AddedModel, trained_wine
+from tests.builders import AddedModel, added_wine
 from tests.waiting import wait_until
 
 # No test is timed: a busy machine is no failure.
@@ -150,15 +149,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def wine(tmp_path_factory: pytest.TempPathFactory) -> AddedModel:
     """The model ``wine``, added once for all tests that only want to have it."""
-    folder = tmp_path_factory.mktemp("wine")
-    url = f"sqlite:///{folder / 'rowmill.db'}"
-    make_tables(url)
-    database = Database(url)
-    registry = Registry(database, folder / "models")
-    file, sample = trained_wine(folder)
-    manifest = registry.add(NewVersion("wine", file, sample=sample))
-    database.dispose()
-    return AddedModel(file, sample, registry.folder(manifest.name, manifest.version), manifest)
+    return added_wine(tmp_path_factory.mktemp("wine"))
 
 
 @pytest.fixture

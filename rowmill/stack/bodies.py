@@ -64,6 +64,7 @@ class HeldBack:
         self._request = request
         self._sock = sock
         self.is_held_back = True
+        self._must_close = request.must_close
         request.must_close = True
 
     @property
@@ -74,7 +75,7 @@ class HeldBack:
     def _ask_for_it(self) -> None:
         if self.is_held_back:
             self.is_held_back = False
-            self._request.must_close = False
+            self._request.must_close = self._must_close
             self._sock.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def read(self, size: int | None = None) -> bytes:

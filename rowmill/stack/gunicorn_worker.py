@@ -3,14 +3,16 @@
 gunicorn gives a connection to a thread before its request is there, and reads and writes without a limit of
 time: as many silent clients as there are threads stop a server. Here the main loop collects a request, head
 and small body, before a thread gets it; what needs no thread at all it answers by itself (``api.at_once``).
-What takes long by its nature, an upload, a download, waiting for a job, has threads of its own. Connections
-are closed by the main loop too, which waits for nobody.
+What takes long by its nature, an upload, a download, waiting for a job, has threads of its own, and so have
+predictions, which may wait until their model is loaded. Connections are closed by the main loop too, which
+waits for nobody.
 """
 
 from __future__ import annotations
 
 import errno
 import socket
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,13 +21,14 @@ from itertools import takewhile
 from selectors import EVENT_READ
 from typing import Any
 
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import TConn, ThreadWorker
-from uuid6 import uuid7
 
-from api import at_once
+from api import at_once, request_ids
 from rowmill.stack import server_errors
 from rowmill.stack.arriving import Arriving, Stage
 from rowmill.stack.bodies import HeldBack, PacedUnreader
+from rowmill.stack.strictness import make_strict
 
 # A head and a small body are a few packets; a telephone that wakes up takes a second or two for them.
 REQUEST_SECONDS = 15.0
@@ -53,6 +56,7 @@ class Connection(TConn):  # type: ignore[misc]
         super().__init__(*arguments)
         self._linger = linger
         self.arriving = Arriving(b"", 0.0)
+        self.head = b""  # of the request that is answered
         self.answer_seconds = ANSWER_SECONDS
         self.closes_at = 0.0
         self.discarded_bytes = 0
@@ -70,7 +74,7 @@ class Connection(TConn):  # type: ignore[misc]
             self.init()
             self.parser.unreader = PacedUnreader(self.sock)
         self.parser.unreader.begin(bytes(self.arriving.received))
-        self.arriving = Arriving(b"", 0.0)
+        self.head, self.arriving = self.arriving.head, Arriving(b"", 0.0)
 
     def take_back(self, arriving: Arriving) -> None:
         """Undo ``hand_over``, with a new parser for what was received."""
@@ -96,10 +100,17 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self._lingering: dict[Connection, None] = {}
         self._is_postponed = False
         self._accepts_from = 0.0
+        self._answering = threading.local()  # whose request a thread answers
 
     def init_process(self) -> None:
         """Called in the new process, after the fork."""
-        self._long_pool = ThreadPoolExecutor(LONG_THREADS)
+        # Each kind waits for its own only. The two of predictions bound how many are scored at once, and so
+        # what these take in memory: as Python's numbers a large body is hundreds of megabytes.
+        self._pools = {
+            Stage.PREDICTION: self.get_thread_pool(),
+            Stage.LARGE_PREDICTION: self.get_thread_pool(),
+            Stage.LONG: ThreadPoolExecutor(LONG_THREADS),
+        }
         super().init_process()
 
     def accept(self, listener: socket.socket) -> None:
@@ -147,8 +158,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self._refuse(conn, server_errors.HEADERS_TOO_LARGE)
         elif stage is Stage.INCOMPLETE and not conn.arriving.has_head:
             self._drop(conn)  # the client went away
-        elif stage is Stage.LONG or not self._answer_at_once(conn):
-            self._start(conn, is_long=stage is Stage.LONG)
+        elif stage is not Stage.PREDICTION or not self._answer_at_once(conn):
+            self._start(conn, stage)
 
     def _forget(self, conn: Connection) -> None:
         if conn in self._arriving:
@@ -172,17 +183,23 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self.finish_request(conn, done)
         return True
 
-    def _start(self, conn: Connection, *, is_long: bool) -> None:
-        conn.answer_seconds = LONG_ANSWER_SECONDS if is_long else ANSWER_SECONDS
+    def _start(self, conn: Connection, stage: Stage) -> None:
+        conn.answer_seconds = LONG_ANSWER_SECONDS if stage is Stage.LONG else ANSWER_SECONDS
         conn.hand_over()
-        pool = self._long_pool if is_long else self.tpool
+        pool: Any = self._pools.get(stage, self.tpool)
         done: Future[Any] = pool.submit(self.handle, conn)
         done.add_done_callback(lambda future: self.method_queue.defer(self.finish_request, conn, future))
+
+    def handle(self, conn: TConn) -> Any:
+        """Read and answer a request. Runs in a thread, or in the main loop."""
+        self._answering.conn = conn
+        return super().handle(conn)
 
     def handle_request(self, req: Any, conn: TConn) -> Any:
         """Answer a request whose head was parsed. Runs in a thread."""
         if isinstance(conn, Connection):
             conn.sock.settimeout(conn.answer_seconds)
+        make_strict(req)
         if req._expected_100_continue:
             req._expected_100_continue = False  # else gunicorn asks for the body before the app has a say
             req.body = HeldBack(req, conn.sock)
@@ -194,7 +211,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
         """Whether the connection can be used again. gunicorn waits 5 s for a body that nobody read."""
-        return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + UNREAD_SECONDS))
+        try:
+            return bool(keepalive and conn.parser.finish_body(deadline=time.monotonic() + UNREAD_SECONDS))
+        except (ParseException, OSError) as error:  # the request has its answer; gunicorn would send another
+            self.log.debug("What was left of a body cannot be read: %s", error)
+            return False
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer what never reached the app, or failed outside of it. Runs in a thread."""
@@ -202,7 +223,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self._is_postponed = True
             return
         refusal = server_errors.refusal_of(exc)
-        request_id = str(uuid7())
+        head = getattr(self._answering.conn, "head", b"")
+        request_id = request_ids.named_in(head)
         if refusal is server_errors.INTERNAL:
             uri = getattr(req, "uri", "no address was read")
             self.log.exception("Error outside of the app: %s, request %s", uri, request_id)
@@ -210,16 +232,17 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             self.log.warning("Invalid request %s from %s: %s", request_id, addr[0] if addr else "", exc)
         client.settimeout(ANSWER_SECONDS)
         try:
-            client.sendall(server_errors.answer(refusal, request_id))
+            client.sendall(server_errors.answer(refusal, request_id, head))
         except OSError as error:
             self.log.debug("The client did not wait for the error: %s", error)
 
     def _refuse(self, conn: Connection, refusal: server_errors.Refusal) -> None:
-        request_id = str(uuid7())
+        head = conn.arriving.head
+        request_id = request_ids.named_in(head)
         self.log.warning("Request %s was refused: %s", request_id, refusal.code)
         try:
             # it fits into the empty buffer of any socket
-            conn.sock.send(server_errors.answer(refusal, request_id))
+            conn.sock.send(server_errors.answer(refusal, request_id, head))
         except OSError as error:
             self.log.debug("The client did not wait for the error: %s", error)
         self.nr_conns -= 1

@@ -57,8 +57,8 @@ def refusal_of(error: BaseException) -> Refusal:
     return next((refusal for kind, refusal in _BY_ERROR if isinstance(error, kind)), INTERNAL)
 
 
-def answer(refusal: Refusal, request_id: str) -> bytes:
-    """The whole answer, after which the connection ends."""
+def answer(refusal: Refusal, request_id: str, head: bytes) -> bytes:
+    """The whole answer to what began with ``head``, after which the connection ends."""
     problem = {
         "type": f"urn:rowmill:problem:{refusal.code}",
         "title": refusal.reason,
@@ -80,4 +80,6 @@ def answer(refusal: Refusal, request_id: str) -> bytes:
         f"HTTP/1.1 {refusal.status} {refusal.reason}",
         *(f"{name}: {value}" for name, value in headers),
     ]
+    if head.lstrip(b"\r\n").startswith(b"HEAD "):
+        body = ""
     return "\r\n".join([*lines, "", body]).encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -24,8 +25,9 @@ HURRIED = "tests.e2e.hurried_settings"
 class Server:
     """A running gunicorn on a socket of its own."""
 
-    def __init__(self, port: int, folder: Path) -> None:
+    def __init__(self, port: int, folder: Path, pid: int) -> None:
         self.port = port
+        self.pid = pid  # of the process whose children answer
         self._folder = folder
 
     def connect(self) -> socket.socket:
@@ -57,6 +59,13 @@ def answered(connection: socket.socket) -> tuple[int, dict[str, str], bytes]:
     return int(lines[0].split()[1]), dict(line.split(": ", 1) for line in lines[1:]), body
 
 
+def has_answer(connection: socket.socket) -> bool:
+    """Whether anything was received that nobody has read."""
+    waiting = select.poll()  # unlike select.select, for any number of open files
+    waiting.register(connection, select.POLLIN)
+    return bool(waiting.poll(0))
+
+
 @contextmanager
 def serving(folder: Path, wine: AddedModel, config: str, **settings: object) -> Iterator[Server]:
     url = f"sqlite:///{folder / 'rowmill.db'}"
@@ -78,7 +87,7 @@ def serving(folder: Path, wine: AddedModel, config: str, **settings: object) -> 
             env={**os.environ, "ROWMILL_DATA_DIR": str(folder), **given},
             stderr=log,
         )
-    server = Server(port, folder)
+    server = Server(port, folder, process.pid)
     try:
         wait_until(lambda: is_up(server), "gunicorn serves", 60)
         yield server

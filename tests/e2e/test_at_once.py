@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import select
 import socket
 from collections.abc import Iterator
 from contextlib import closing, suppress
@@ -13,7 +12,7 @@ import pytest
 from sklearn.datasets import load_wine
 
 from tests.builders import AddedModel
-from tests.e2e.bare_server import Server, request, serving
+from tests.e2e.bare_server import Server, has_answer, request, serving
 from tests.waiting import wait_until
 
 ROW = load_wine(as_frame=True).data.iloc[7].to_dict()
@@ -38,12 +37,6 @@ def plain(*headers: str) -> bytes:
 def kept(asked: bytes) -> bytes:
     """The request, on a connection that stays open."""
     return asked.replace(b"Connection: close\r\n", b"")
-
-
-def has_answer(connection: socket.socket) -> bool:
-    waiting = select.poll()  # unlike select, for any number of open files
-    waiting.register(connection, select.POLLIN)
-    return bool(waiting.poll(0))
 
 
 def slow() -> bytes:

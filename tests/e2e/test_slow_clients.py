@@ -134,7 +134,28 @@ def test_what_never_reaches_the_app_is_a_problem_too(
     assert (found, problem["status"], problem["code"]) == (status, status, code)
     assert headers["Content-Type"] == "application/problem+json"
     assert problem["detail"]
-    assert problem["request_id"]
+    assert problem["request_id"] == headers["X-Request-ID"]
+
+
+@pytest.mark.parametrize(
+    ("name", "broken"),
+    [
+        ("too-long", get("/", "X-Request-ID: too-long", "X-Long: " + "y" * 9000)),
+        ("endless", get("/", "X-Request-ID: endless", "X-Endless: " + "y" * (70 << 10))[:-4]),
+        (
+            "smuggled",
+            request("POST", "/", "X-Request-ID: smuggled", "Content-Length: 5", "Content-Length: 6"),
+        ),
+        ("slow", get("/", "X-Request-ID: slow", "X-Slow: ")[:-4]),
+    ],
+    ids=lambda value: str(value)[:8],
+)
+def test_what_never_reaches_the_app_has_the_name_that_its_client_gave(
+    hurried: Server, name: str, broken: bytes
+) -> None:
+    _, headers, body = hurried.ask(broken)
+    assert (headers["X-Request-ID"], json.loads(body)["request_id"]) == (name, name)
+    wait_until(lambda: f"equest {name} " in hurried.log(), "the log names it")
 
 
 @pytest.mark.parametrize("method", ["GET", "DELETE"])

@@ -1,4 +1,7 @@
-"""``python -m tests.fuzz [--requests 100000] [--seed N]``: on a server with a model and some jobs."""
+"""``python -m tests.fuzz [--requests 100000] [--connections 20000] [--seed N]``.
+
+The requests go to an app in this process, with models and some jobs; the connections to a gunicorn.
+"""
 
 from __future__ import annotations
 
@@ -22,19 +25,55 @@ from base.database import Database
 from models.adding import NewVersion
 from models.manifest import ImageSpec
 from models.registry import Registry
-from tests.builders import trained_wine
+from tests.builders import added_wine, trained_wine
+from tests.e2e.bare_server import serving
 from tests.fuzz.run import fuzz
 from tests.fuzz.sensible import about_pictures, about_tables, about_texts
+from tests.fuzz.wire.exchanges import Exchanges
+from tests.fuzz.wire.processes import Processes
+from tests.fuzz.wire.run import goes_on, right_requests, talk
 
 ROUND = 2000
+IMPATIENT = "tests.fuzz.wire.server_settings"
 
 
 def main() -> int:
-    """Send the requests; 1 if any answer is a fault."""
+    """Send everything; 1 if any answer is a fault."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--requests", type=int, default=100_000)
+    parser.add_argument("--connections", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=random.randrange(10**6))
     given = parser.parse_args()
+    faults = over_sockets(given.seed, given.connections) + in_process(given.seed, given.requests)
+    return bool(faults)
+
+
+def over_sockets(seed: int, count: int) -> int:
+    """The number of faults, with a line about each round."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        wine = added_wine(folder)
+        (folder / "served").mkdir()
+        right = right_requests("wine", wine.sample.read_bytes())
+        with serving(folder / "served", wine, IMPATIENT) as server:
+            exchanges, faults = Exchanges(seed, right), 0
+            talk(server, exchanges, range(count, count + 50))
+            processes = Processes(server.pid)
+            for start in range(0, count, ROUND):
+                began, numbers = time.monotonic(), range(start, min(start + ROUND, count))
+                outcome = talk(server, exchanges, numbers)
+                found = outcome.faults + goes_on(server, "wine", right)
+                faults += len(found)
+                print(*found, sep="\n", end="")
+                pace = len(numbers) / (time.monotonic() - began)
+                print(f"seed {seed}: {numbers.stop} connections, {faults} faults, {pace:.0f}/s")
+                print(f"  {dict(outcome.endings)}, answers {dict(outcome.statuses)}")
+            processes.check()
+    return faults
+
+
+def in_process(seed: int, count: int) -> int:
+    """The same of requests to an app in this process."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ |= {"ROWMILL_DATA_DIR": name, "ROWMILL_LOG_LEVEL": "ERROR"}
@@ -45,7 +84,7 @@ def main() -> int:
         registry.add(NewVersion("wine", file, sample=sample))
         add_others(registry, folder)
         database.dispose()
-        return run(sample.read_bytes(), given.seed, given.requests)
+        return run(sample.read_bytes(), seed, count)
 
 
 def add_others(registry: Registry, folder: Path) -> None:
@@ -79,7 +118,7 @@ def run(rows: bytes, seed: int, count: int) -> int:
         print(f"seed {seed}: {numbers.stop} sent, {faults} faults, {pace:.0f}/s, {dict(outcome.statuses)}")
         print(f"  below 300: {good}")
     app.extensions["workshop"].close()
-    return bool(faults)
+    return faults
 
 
 if __name__ == "__main__":

@@ -186,20 +186,20 @@ class Maker:
             method,
             self._path(rng, route),
             self._query(rng),
-            _mutated(rng, rng.choice(BODIES)),
+            mutated(rng, rng.choice(BODIES)),
             headers,
         )
 
     def _nearly(self, rng: random.Random, right: Sent) -> Sent:
         more = {f"HTTP_{rng.choice(HEADERS)}": self._line(rng)} if rng.random() < 0.2 else {}
         query = self._query(rng) if rng.random() < 0.1 else right.query
-        return replace(right, body=_mutated(rng, right.body), query=query, headers=right.headers | more)
+        return replace(right, body=mutated(rng, right.body), query=query, headers=right.headers | more)
 
     def _path(self, rng: random.Random, route: str) -> bytes:
         parts = route.split("/")
         filled = [self._part(rng, part) if part.startswith("{") else part.encode() for part in parts]
         path = b"/".join(filled)
-        return _mutated(rng, path) if rng.random() < 0.1 else path
+        return mutated(rng, path) if rng.random() < 0.1 else path
 
     def _part(self, rng: random.Random, part: str) -> bytes:
         if part == "{job_id}" and rng.random() < 0.7:
@@ -216,17 +216,17 @@ class Maker:
         query = "&".join(pairs).encode()
         if rng.random() < 0.1:
             query = unquote_to_bytes(query)
-        return _mutated(rng, query) if rng.random() < 0.1 else query
+        return mutated(rng, query) if rng.random() < 0.1 else query
 
     def _line(self, rng: random.Random) -> str:
         line = rng.choice([*LINES, *VALUES]).encode("utf-8", "surrogatepass")
         if rng.random() < 0.3:
-            line = _mutated(rng, line)
+            line = mutated(rng, line)
         # a server lets no line end and no NUL through
         return line.decode("latin-1").translate(dict.fromkeys(map(ord, "\r\n\0"), "?"))
 
 
-def _mutated(rng: random.Random, data: bytes) -> bytes:
+def mutated(rng: random.Random, data: bytes) -> bytes:
     """``data`` with some bytes changed, removed, doubled or added; often as it was."""
     changed = bytearray(data)
     for _ in range(rng.choice([0, 0, 1, 2, 8])):

@@ -11,6 +11,7 @@ import pytest
 import structlog
 
 from api import errors
+from api.request_ids import named_in
 from tests.unit.api.conftest import Client, MakeApp
 
 
@@ -28,6 +29,42 @@ def test_a_name_of_the_client_comes_back(client: Client, sent: str) -> None:
 )
 def test_an_odd_name_is_replaced(client: Client, sent: str) -> None:
     assert UUID(client.get("/healthz", headers={"X-Request-ID": sent}).headers["X-Request-ID"]).version == 7
+
+
+HEAD = b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Request-ID: mine-1 \r\n"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + b"\r\n",
+        HEAD + b"X",
+        HEAD.lower() + b"X-Endless: yyy",
+        b"GARBAGE\r\nX-REQUEST-ID:mine-1\r\n\r\n",
+    ],
+)
+def test_a_request_that_never_reaches_the_app_has_its_name_too(head: bytes) -> None:
+    assert named_in(head) == "mine-1"
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        HEAD[:-4],  # it may go on
+        HEAD[:-2],
+        HEAD,
+        HEAD + b" and more\r\n\r\n",
+        HEAD + b"X-Request-ID: mine-2\r\n\r\n",
+        HEAD.replace(b"-ID:", b"-ID :") + b"\r\n",
+        HEAD.replace(b"mine", b"mine<script>") + b"\r\n",
+        HEAD.replace(b"\r\n", b"\n") + b"\n",
+        b"X-Request-ID: mine-1\r\n\r\n",
+        b"\r\nX-Request-ID:" + b" " * 65_000,
+    ],
+)
+def test_a_name_that_cannot_be_read_safely_is_not_echoed(head: bytes) -> None:
+    assert UUID(named_in(head)).version == 7
 
 
 def test_every_line_of_a_request_has_its_name(

@@ -31,12 +31,52 @@ def test_packets_make_no_difference(request_bytes: bytes, data: st.DataObject) -
     assert arriving.is_alone == at_once.is_alone
 
 
+ADDRESSES = {
+    Stage.COMPLETE: [
+        "/healthz",
+        "/jobs/x",
+        "/jobs/x?a=%20",
+        "/v2/health/ready",
+        "/models/predict%3Fa",
+        "/jobs",
+    ],
+    Stage.LONG: [
+        *("/jobs/x/result", "/%6Aobs/x/result", "/jobs/x?wait=9", "/jobs/x?%77ait=9", "/jobs/x/errors.csv"),
+        *("/jobs/a%20b?c=%20&wait=9", "/jobs?model=a&dry_run=1", "/feedback", "/feedback?job=x"),
+        "http://localhost/jobs/x/result",
+    ],
+    Stage.PREDICTION: [
+        *("/predict", "/predict?model=a%40b", "/%70redict", "/invocations?model=a", "/v2/models/a/ready"),
+        *("http://localhost/predict", "//predict"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("stage", "addresses"), ADDRESSES.items(), ids=lambda value: str(value)[:20])
+def test_each_kind_of_request_has_threads_of_its_own(stage: Stage, addresses: list[str]) -> None:
+    heads = {address: f"GET {address} HTTP/1.1\r\n\r\n".encode() for address in addresses}
+    assert {address: Arriving(head, 0.0).stage() for address, head in heads.items()} == dict.fromkeys(
+        addresses, stage
+    )
+
+
 @pytest.mark.parametrize(
-    "address",
-    ["/jobs/x/result", "/%6Aobs/x/result", "/jobs/x?wait=9", "/jobs/x?%77ait=9", "/jobs/x/errors.csv"],
+    ("head", "stage"),
+    [
+        (b"POST /jobs HTTP/1.1\r\nContent-Length: 99999", Stage.LONG),
+        (b"POST /jobs HTTP/1.1\r\nTransfer-Encoding: chunked", Stage.LONG),
+        (b"POST /jobs HTTP/1.1\r\nPrefer: wait=9", Stage.LONG),
+        (b"POST /jobs HTTP/1.1\r\nContent-Type: multipart/form-data; boundary=x", Stage.LONG),
+        (b"POST /predict HTTP/1.1\r\nContent-Length: 99999", Stage.LARGE_PREDICTION),
+        (b"POST /predict HTTP/1.1\r\nExpect: 100-continue", Stage.LARGE_PREDICTION),
+        (b"POST /predict HTTP/1.1\r\nContent-Length: 9", Stage.INCOMPLETE),
+        (b"GET " + b"/jobs/x" * 9000 + b"?" + b"&a" * 300 + b" HTTP/1.1", Stage.COMPLETE),
+        (b"GARBAGE", Stage.COMPLETE),
+    ],
+    ids=lambda value: str(value)[-30:],
 )
-def test_what_may_take_long_gets_a_thread_of_its_own(address: str) -> None:
-    assert Arriving(f"GET {address} HTTP/1.1\r\n\r\n".encode(), 0.0).stage() is Stage.LONG
+def test_the_body_counts_too(head: bytes, stage: Stage) -> None:
+    assert Arriving(head + b"\r\n\r\n", 0.0).stage() is stage
 
 
 def test_a_request_and_nothing_behind_it() -> None:
