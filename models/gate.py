@@ -23,6 +23,9 @@ FAILED = "failed"
 # Chunks of other sizes are other sums: the same answers differ by this much at most.
 ROUNDING = 1e-9
 METRICS = (*HIGHER_IS_BETTER, *LOWER_IS_BETTER, FAILED)
+# What a model that is always right, and sure of it, has: of metrics that are better the more they are, and of
+# all others.
+BEST_HIGH, BEST_LOW = 1.0, 0.0
 _BAR = re.compile(r"\s*([a-z0-9_]+)\s*(>=|<=|>|<)\s*([^\s=<>]+)\s*")
 
 
@@ -40,7 +43,7 @@ class Bar:
 
     @classmethod
     def parse(cls, text: str) -> Bar:
-        """Raises ModelError ``bad_bar``, also for a bar that only bad models can take."""
+        """Raises ModelError ``bad_bar``, also for a bar that only bad models can take, or none at all."""
         found = _BAR.fullmatch(text)
         if found is None:
             raise ModelError("bad_bar", f"{text!r} is not a bar such as 'accuracy>=0.85' or 'rmse<12'.")
@@ -57,7 +60,10 @@ class Bar:
             value = math.nan
         if not math.isfinite(value):
             raise ModelError("bad_bar", f"{text!r}: {number} is no number.")
-        return cls(metric, sign, value)
+        bar, best = cls(metric, sign, value), BEST_HIGH if direction == ">" else BEST_LOW
+        if not bar.is_met(best):
+            raise ModelError("bad_bar", f"{text!r}: no model can reach that; the best {metric} is {best:g}.")
+        return bar
 
     def is_met(self, found: float | None) -> bool:
         """A metric that could not be computed meets no bar."""

@@ -10,7 +10,7 @@ more than one kind; `looks_right` says what their predictions must be like: adap
 
 Exit status: 0 the new version is in production; 6 it is not good enough, and production is what it was; 75
 another round is running; anything else: it failed, and what was in production before is there again, unless
-the last line says that just that failed.
+the last line says that just that failed. What somebody else puts into production meanwhile stays there.
 """
 
 from __future__ import annotations
@@ -26,13 +26,14 @@ import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 ALIAS = "production"
 NOT_GOOD_ENOUGH = 6
+ALIAS_MOVED = 7
 BUSY = 75
 SMOKE_SECONDS = 600
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
@@ -66,62 +67,71 @@ def trained(command: list[str]) -> str:
 
 def scored(model: str, smoke: Path, version: str) -> None:
     """Score the smoke file as a user would, by the model's plain name."""
-    with tempfile.TemporaryDirectory() as folder:
-        result = Path(folder) / "smoke.parquet"
-        options = ["--strict", "--timeout", str(SMOKE_SECONDS), "--json", "-o", str(result)]
-        job = json.loads(run(ROWMILL, "score", str(smoke), "-m", model, *options))
+    # the deadline is for a round that is killed: its job ends all the same
+    options = ["-m", model, "--deadline", str(SMOKE_SECONDS), "--json"]
+    job = json.loads(run(ROWMILL, "submit", str(smoke), *options))
+    try:
         used = f"{job['model']['name']}@{job['model']['version']}"
         if used != version:
-            raise SmokeTestFailed(f"{model} was scored by {used}, not by {version}")
+            raise SmokeTestFailed(f"{model} is scored by {used}, not by {version}")
+        run(ROWMILL, "wait", job["id"], "--strict", "--timeout", str(SMOKE_SECONDS))
+    except BaseException:  # also a signal: a job that goes on keeps its version from being retired
+        subprocess.run([ROWMILL, "cancel", job["id"]], check=False)
+        raise
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "smoke.parquet"
+        run(ROWMILL, "get", job["id"], "-o", str(result))
         looks_right(result)
 
 
-def in_production(model: str) -> str | None:
-    """The version that the alias points at, if it points at any."""
+class Production(NamedTuple):
+    """Versions of the model as they are before a round; None where there is none."""
+
+    aliased: str | None  # that the alias points at
+    meant: str | None  # by the plain name: without the alias the latest
+
+
+def production(model: str) -> Production:
+    """What is in production now."""
+    aliased = meant = None
     for line in run(ROWMILL, "models", "ls", model, "--json").splitlines():
         version = json.loads(line)
+        meant = f"{version['name']}@{version['version']}"  # the last one is the latest
         if ALIAS in version["aliases"]:
-            return f"{version['name']}@{version['version']}"
-    return None
+            aliased = meant
+    return Production(aliased, aliased or meant)
 
 
-def meant_by(model: str) -> str | None:
-    """The version that the plain name means now: without an alias it is the latest."""
-    shown = subprocess.run(
-        [ROWMILL, "models", "show", model, "--json"], capture_output=True, text=True, check=False
-    )
-    if shown.returncode:
-        return None  # there is no such model yet
-    version = json.loads(shown.stdout)
-    return f"{version['name']}@{version['version']}"
-
-
-def take_back(model: str, version: str, before: str | None, earlier: str | None, why: str) -> None:
+def take_back(model: str, version: str, before: Production, why: str) -> None:
     """Production as it was, unless somebody has moved it meanwhile, and the version out of use."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    if in_production(model) == version:
-        if before is None and earlier is not None:
-            # without an alias the plain name would mean the new version, for as long as it is not retired
-            run(ROWMILL, "models", "alias", earlier, ALIAS, "--note", why)
-        else:
-            command = "rollback" if before else "unalias"
-            run(ROWMILL, "models", command, f"{model}@{ALIAS}", "--note", why)
+    if before.aliased:
+        back = ["rollback", f"{model}@{ALIAS}"]
+    elif before.meant:
+        # without an alias the plain name would mean the new version, for as long as it is not retired
+        back = ["alias", before.meant, ALIAS]
+    else:
+        back = ["unalias", f"{model}@{ALIAS}"]
+    command = [ROWMILL, "models", *back, "--if", version, "--note", why]
+    print("$", *command, file=sys.stderr, flush=True)
+    if (status := subprocess.run(command, check=False).returncode) not in (0, ALIAS_MOVED):
+        raise subprocess.CalledProcessError(status, command)
     if subprocess.run([ROWMILL, "models", "retire", version, "--note", why], check=False).returncode:
         print(f"{version} is not retired yet: retire it once no job uses it", file=sys.stderr)
 
 
 def one_round(model: str, smoke: Path, command: list[str]) -> None:
     """Raises CalledProcessError or SmokeTestFailed once production is what it was."""
-    earlier = meant_by(model)
+    before = production(model)
     version = trained(command)
-    before = in_production(model)
     try:
-        run(ROWMILL, "models", "alias", version, ALIAS, "--note", "retrained")
+        only = ["--if", before.aliased or "none"]
+        run(ROWMILL, "models", "alias", version, ALIAS, *only, "--note", "retrained")
         scored(model, smoke, version)
     except BaseException as failed:  # also a signal: nothing untried is left in production
         why = str(failed) if isinstance(failed, SmokeTestFailed) else type(failed).__name__
-        take_back(model, version, before, earlier, f"smoke test: {why}")
+        take_back(model, version, before, f"smoke test: {why}")
         raise
 
 

@@ -7,9 +7,10 @@ from an interrupted add and is replaced by the next one. What a file must be to 
 
 from __future__ import annotations
 
+from models.registry.aliases import Expected
 from models.registry.references import PRODUCTION
 from models.registry.registry import Registry
 from models.registry.retiring import hold
 from models.registry.timeline import Event
 
-__all__ = ["PRODUCTION", "Event", "Registry", "hold"]
+__all__ = ["PRODUCTION", "Event", "Expected", "Registry", "hold"]

@@ -27,9 +27,17 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """Where an alias must point for a move to be made; None: nowhere."""
+
+    version: int | None
+
+
+@dataclass(frozen=True)
 class Move:
     """An alias got another version; None is none at all: before its first move, or once it is dropped."""
 
+    id: int
     alias: str
     before: int | None
     version: int | None
@@ -56,6 +64,16 @@ def everywhere(connection: Connection) -> dict[str, dict[str, int]]:
     return found
 
 
+def check_place(connection: Connection, name: str, alias: str, expected: Expected | None) -> None:
+    """Raise ModelError ``alias_moved`` unless ``alias`` points where its mover believes it does."""
+    if expected is None or (current := references.aliased(connection, name, alias)) == expected.version:
+        return
+    now, then = (
+        "nowhere" if version is None else f"at {name}@{version}" for version in (current, expected.version)
+    )
+    raise ModelError("alias_moved", f"{name}@{alias} points {now}, not {then}; it is left as it is.")
+
+
 def move(connection: Connection, name: str, alias: str, version: int, change: Change) -> Move:
     """Point ``alias`` at a version."""
     check_alias(alias)
@@ -70,38 +88,43 @@ def drop(connection: Connection, name: str, alias: str, change: Change) -> Move:
     return _moved(connection, name, alias, None, change)
 
 
-def roll_back(connection: Connection, name: str, alias: str, change: Change) -> Move:
+def roll_back(connection: Connection, name: str, alias: str, change: Change) -> tuple[Move, Move]:
     """Let ``alias`` point where it did before the newest move that was not taken back yet.
 
-    Raises ModelError ``nothing_before``, also where it pointed at a version that is retired by now.
+    The second value is the move under which it stood there last. Raises ModelError ``nothing_before``, also
+    where it pointed at a version that is retired by now.
     """
     standing = _standing(history(connection, name, alias))
     if not standing:
         raise references.unknown_alias(connection, name, alias)
     if len(standing) == 1:
-        only = f"{name}@{alias} has always pointed at {name}@{standing[0]}"
+        only = f"{name}@{alias} has always pointed at {name}@{standing[0].version}"
         raise ModelError("nothing_before", f"{only}: there is nothing to go back to.")
-    if (version := standing[-2]) is not None:
+    back_to = standing[-2]
+    if (version := back_to.version) is not None:
         try:
             references.get(connection, name, version)
         except ModelNotFound as gone:
             before = f"{name}@{alias} pointed at {name}@{version} before, which cannot be used any more"
             advice = f"Choose a version with `rowmill models alias {name}@VERSION {alias}`."
             raise ModelError("nothing_before", f"{before}: {gone.message} {advice}") from gone
-    return _moved(connection, name, alias, version, change, is_rollback=True)
+    return _moved(connection, name, alias, version, change, is_rollback=True), back_to
 
 
-def _standing(moves: Iterator[Move]) -> list[int | None]:
-    """Where an alias pointed, without what was taken back; the last entry is where it points now.
+def _standing(moves: Iterator[Move]) -> list[Move]:
+    """The moves that brought an alias where it pointed, without what was taken back; the last one counts now.
 
-    A move to where it pointed already (a nightly run done twice) is no step that could be taken back.
+    A move to where it pointed already (a nightly run done twice) is no step that could be taken back. It
+    stands in place of the move before it, as a rollback stands in place of that which it led back to.
     """
-    standing: list[int | None] = []
+    standing: list[Move] = []
     for each in moves:
         if each.is_rollback:
             standing.pop()
-        elif each.version != each.before:
-            standing.append(each.version)
+        if each.is_rollback or each.version == each.before:
+            standing[-1] = each
+        else:
+            standing.append(each)
     return standing
 
 
@@ -115,18 +138,10 @@ def _moved(
     is_rollback: bool = False,
 ) -> Move:
     before = references.aliased(connection, name, alias)
-    connection.execute(
-        insert(alias_moves).values(
-            name=name,
-            alias=alias,
-            version=version,
-            moved_at=change.at,
-            moved_by=change.by,
-            note=change.note,
-            is_rollback=is_rollback,
-        )
-    )
-    return Move(alias, before, version, is_rollback, change)
+    values = {"moved_at": change.at, "moved_by": change.by, "note": change.note, "is_rollback": is_rollback}
+    row = insert(alias_moves).values(name=name, alias=alias, version=version, **values)
+    number = connection.execute(row.returning(alias_moves.c.id)).scalar_one()
+    return Move(number, alias, before, version, is_rollback, change)
 
 
 def history(connection: Connection, name: str, alias: str | None = None) -> Iterator[Move]:
@@ -137,5 +152,5 @@ def history(connection: Connection, name: str, alias: str | None = None) -> Iter
     points_at: dict[str, int | None] = {}
     for row in connection.execute(query):
         change = Change(row.moved_at, row.moved_by, row.note)
-        yield Move(row.alias, points_at.get(row.alias), row.version, row.is_rollback, change)
+        yield Move(row.id, row.alias, points_at.get(row.alias), row.version, row.is_rollback, change)
         points_at[row.alias] = row.version

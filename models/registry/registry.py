@@ -24,10 +24,11 @@ from models.loading import LoadedModel, load
 from models.manifest import Manifest
 from models.names import check_name, parse
 from models.registry import aliases, references, retiring, timeline, traffic
-from models.registry.aliases import Change, Move
+from models.registry.aliases import Change, Expected, Move
 from models.registry.folders import Folders, sync
 from models.registry.retiring import Retirement, Users
 from models.registry.timeline import Event
+from models.registry.traffic import Rollback
 from models.routing import Route
 from models.traffic import Traffic
 
@@ -167,23 +168,43 @@ class Registry:
         with self._database.reading() as connection:
             return aliases.everywhere(connection)
 
-    def set_alias(self, name: str, version: int, alias: str, by: str, note: str | None = None) -> Move:
-        """Point ``alias`` at a version; earlier moves stay in the history."""
-        with self._changing(name) as connection:
-            return aliases.move(connection, name, alias, version, self._change(connection, by, note))
+    def set_alias(
+        self,
+        name: str,
+        version: int,
+        alias: str,
+        by: str,
+        note: str | None = None,
+        *,
+        expected: Expected | None = None,
+    ) -> Move:
+        """Point ``alias`` at a version; earlier moves stay in the history.
 
-    def drop_alias(self, name: str, alias: str, by: str, note: str | None = None) -> Move:
-        """Let ``alias`` point nowhere. Raises ModelNotFound ``unknown_alias`` if it does already."""
-        with self._changing(name) as connection:
-            return aliases.drop(connection, name, alias, self._change(connection, by, note))
-
-    def roll_back(self, name: str, alias: str, by: str, note: str | None = None) -> Move:
-        """Let ``alias`` point where it did before its last move; once more: before the one before that.
-
-        Raises ModelNotFound ``unknown_alias``, or ModelError ``nothing_before``.
+        ``expected``: only if it points there now, here and below. Raises ModelError ``alias_moved`` if not.
         """
         with self._changing(name) as connection:
-            return aliases.roll_back(connection, name, alias, self._change(connection, by, note))
+            aliases.check_place(connection, name, alias, expected)
+            return aliases.move(connection, name, alias, version, self._change(connection, by, note))
+
+    def drop_alias(
+        self, name: str, alias: str, by: str, note: str | None = None, *, expected: Expected | None = None
+    ) -> Move:
+        """Let ``alias`` point nowhere. Raises ModelNotFound ``unknown_alias`` if it does already."""
+        with self._changing(name) as connection:
+            aliases.check_place(connection, name, alias, expected)
+            return aliases.drop(connection, name, alias, self._change(connection, by, note))
+
+    def roll_back(
+        self, name: str, alias: str, by: str, note: str | None = None, *, expected: Expected | None = None
+    ) -> Rollback:
+        """Let ``alias`` point where it did before its last move; once more: before the one before that.
+
+        The split and the shadow that it had there come back too. Raises ModelNotFound ``unknown_alias``, or
+        ModelError ``nothing_before``.
+        """
+        with self._changing(name) as connection:
+            aliases.check_place(connection, name, alias, expected)
+            return traffic.roll_back(connection, name, alias, self._change(connection, by, note))
 
     def traffic(self) -> dict[str, dict[str, Traffic]]:
         """How the single predictions of each alias are spread that is split or shadowed, by model."""

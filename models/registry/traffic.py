@@ -1,7 +1,7 @@
 """Splits and shadows of aliases: rows that are never changed, the newest one counts.
 
-A row belongs to one move of its alias and ends with it: whoever moves, rolls back or drops an alias means
-all of its requests.
+A row belongs to one move of its alias and ends with it: whoever moves or drops an alias means all of its
+requests. A rollback takes a move back with all that it ended.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass, replace
 from sqlalchemy import Connection, func, insert, select
 
 from base.database.tables import alias_moves, alias_traffic
-from models.errors import ModelError
+from models.errors import ModelError, ModelNotFound
 from models.names import parse
 from models.registry import aliases, references
-from models.registry.aliases import Change
+from models.registry.aliases import Change, Move
 from models.registry.references import PRODUCTION
 from models.routing import Route
 from models.traffic import Traffic, champion, check_alike, check_arms
@@ -29,6 +29,14 @@ class TrafficChange:
     version: int | None
     traffic: Traffic
     change: Change
+
+
+@dataclass(frozen=True)
+class Rollback(Move):
+    """A move back, and the traffic that came back with it, but for what needs the versions ``retired``."""
+
+    traffic: Traffic
+    retired: tuple[int, ...]
 
 
 def route(connection: Connection, reference: str | None, default: str | None) -> Route:
@@ -53,14 +61,7 @@ def route(connection: Connection, reference: str | None, default: str | None) ->
 
 def of(connection: Connection, name: str, alias: str) -> Traffic:
     """How the requests of an alias are spread now; nothing if they are not."""
-    query = (
-        select(alias_traffic.c.traffic)
-        .where(alias_traffic.c.move_id == _newest_move(connection, name, alias))
-        .order_by(alias_traffic.c.id.desc())
-        .limit(1)
-    )
-    found = connection.execute(query).scalar()
-    return Traffic() if found is None else Traffic.from_document(found)
+    return _under(connection, _newest_move(connection, name, alias))
 
 
 def everywhere(connection: Connection) -> dict[str, dict[str, Traffic]]:
@@ -117,6 +118,23 @@ def shadow(connection: Connection, name: str, alias: str, version: int, change: 
     return _put(connection, name, alias, replace(before, shadow=version), change)
 
 
+def roll_back(connection: Connection, name: str, alias: str, change: Change) -> Rollback:
+    """Point an alias where it pointed before, and spread its requests as it was done there last.
+
+    A split or shadow that needs a version which is retired by now does not come back. Raises as
+    :func:`aliases.roll_back`.
+    """
+    move, back_to = aliases.roll_back(connection, name, alias, change)
+    before = _under(connection, back_to.id)
+    retired = {version for version in before.versions if not _is_in_use(connection, name, version)}
+    arms = before.arms if retired.isdisjoint(arm.version for arm in before.arms) else ()
+    shadow = None if before.shadow in retired else before.shadow
+    again = Traffic(arms, before.sticky_by if arms else None, shadow)
+    if again:
+        _put(connection, name, alias, again, change)
+    return Rollback(**vars(move), traffic=again, retired=tuple(sorted(retired)))
+
+
 def end_split(connection: Connection, name: str, alias: str, change: Change) -> Traffic:
     """Let the alias's version answer everything again. Raises ModelError ``no_split``."""
     before = of(connection, name, alias)
@@ -164,6 +182,26 @@ def _pointed_at(connection: Connection, name: str, alias: str) -> int:
     if version is None:
         raise references.unknown_alias(connection, name, alias)
     return version
+
+
+def _is_in_use(connection: Connection, name: str, version: int) -> bool:
+    try:
+        references.get(connection, name, version)
+    except ModelNotFound:
+        return False
+    return True
+
+
+def _under(connection: Connection, move_id: int | None) -> Traffic:
+    """How requests were spread last while this move of an alias counted."""
+    query = (
+        select(alias_traffic.c.traffic)
+        .where(alias_traffic.c.move_id == move_id)
+        .order_by(alias_traffic.c.id.desc())
+        .limit(1)
+    )
+    found = connection.execute(query).scalar()
+    return Traffic() if found is None else Traffic.from_document(found)
 
 
 def _newest_move(connection: Connection, name: str, alias: str) -> int | None:

@@ -26,6 +26,7 @@ class ExitCode(IntEnum):
     TIMEOUT = 4
     UNREACHABLE = 5
     BAR_MISSED = 6
+    ALIAS_MOVED = 7
     INTERRUPTED = 130
 
 

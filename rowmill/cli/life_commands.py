@@ -21,10 +21,19 @@ from rowmill.cli.session import print_json
 from rowmill.cli.texts import table
 
 if TYPE_CHECKING:
-    from models.registry import Event
+    from models.registry import Event, Expected
 
 PRODUCTION = "production"
 Note = Annotated[str | None, typer.Option(metavar="TEXT", help="Why, for the history.")]
+NOWHERE = "none"
+If = Annotated[
+    str | None,
+    typer.Option(
+        "--if",
+        metavar="NAME@VERSION",
+        help=f"Only if the alias points there now ({NOWHERE}: nowhere); else exit 7, and nothing is moved.",
+    ),
+]
 Version = Annotated[str, typer.Argument(metavar="NAME@VERSION", help="Which version.")]
 
 
@@ -32,21 +41,25 @@ def alias(
     reference: Annotated[str, typer.Argument(metavar="NAME@VERSION", help="Which version.")],
     alias: Annotated[str, typer.Argument(metavar="ALIAS", help="Name to point at it, such as production.")],
     note: Note = None,
+    if_: If = None,
 ) -> None:
     """Point ALIAS at a version: `production` is what the bare NAME then means."""
     with opened_registry() as registry:
         manifest = registry.resolve(reference)
-        registry.set_alias(manifest.name, manifest.version, alias, _user(), note)
+        name = manifest.name
+        registry.set_alias(name, manifest.version, alias, _user(), note, expected=_expected(name, if_))
     say(f"{manifest.name}@{alias} is now {manifest.reference}")
 
 
 def unalias(
-    reference: Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="Which alias.")], note: Note = None
+    reference: Annotated[str, typer.Argument(metavar="NAME@ALIAS", help="Which alias.")],
+    note: Note = None,
+    if_: If = None,
 ) -> None:
     """Take an alias away; its history stays."""
     with opened_registry() as registry:
         name, alias = _alias(reference)
-        move = registry.drop_alias(name, alias, _user(), note)
+        move = registry.drop_alias(name, alias, _user(), note, expected=_expected(name, if_))
     say(f"{name}@{alias} is gone; it pointed at {name}@{move.before}")
 
 
@@ -55,13 +68,20 @@ def rollback(
         str, typer.Argument(metavar="NAME[@ALIAS]", help="Which alias; production if none is named.")
     ],
     note: Note = None,
+    if_: If = None,
 ) -> None:
-    """Point an alias at the version that it pointed at before; once more: at the one before that."""
+    """Point an alias at the version that it pointed at before; once more: at the one before that.
+
+    The split and the shadow that it had there come back too.
+    """
     with opened_registry() as registry:
         name, alias = _alias(reference, PRODUCTION)
-        move = registry.roll_back(name, alias, _user(), note)
+        move = registry.roll_back(name, alias, _user(), note, expected=_expected(name, if_))
     now = "gone again" if move.version is None else f"{name}@{move.version} again"
-    say(f"{name}@{alias} is {now}; it was {_place(name, move.before)}")
+    spread = f" ({move.traffic})" if move.traffic else ""
+    say(f"{name}@{alias} is {now}{spread}; it was {_place(name, move.before)}")
+    for version in move.retired:
+        say(f"{name}@{version}, which it sent requests to before, is retired and gets none")
 
 
 def history(
@@ -122,6 +142,20 @@ def _alias(reference: str, default: str | None = None) -> tuple[str, str]:
     if alias is None:
         raise ModelError("invalid_reference", f"Name an alias, such as {parsed.name}@{PRODUCTION}.")
     return parsed.name, alias
+
+
+def _expected(name: str, reference: str | None) -> Expected | None:
+    """Where an alias of this model must point, if anything is expected of it."""
+    from models.registry import Expected  # noqa: PLC0415 - slow, see registry_session
+
+    if reference is None:
+        return None
+    if reference == NOWHERE:
+        return Expected(None)
+    of, version = _version(reference)
+    if of != name:
+        raise ModelError("invalid_reference", f"{reference} is no version of {name}, such as {name}@1.")
+    return Expected(version)
 
 
 def _version(reference: str) -> tuple[str, int]:

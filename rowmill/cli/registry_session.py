@@ -20,7 +20,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, one 
 
 @contextmanager
 def opened_registry() -> Iterator[Registry]:
-    """The registry of the settings; a model that is refused becomes one line and exit code 1."""
+    """The registry of the settings; what it refuses becomes one line and an exit code."""
     # slow, because it brings scikit-learn along, and `rowmill --help` must answer at once
     from sqlalchemy.exc import OperationalError  # noqa: PLC0415
 
@@ -33,7 +33,8 @@ def opened_registry() -> Iterator[Registry]:
         database.upgrade()
         yield Registry(database, settings.data_dir / "models")
     except ModelError as refused:
-        stop(f"{refused.message} ({refused.code})", ExitCode.FAILED)
+        code = ExitCode.ALIAS_MOVED if refused.code == "alias_moved" else ExitCode.FAILED
+        stop(f"{refused.message} ({refused.code})", code)
     except OperationalError as failed:
         stop(f"the database of the settings cannot be used: {failed.orig}", ExitCode.FAILED)
     finally:

@@ -67,6 +67,25 @@ def test_an_alias_goes_back_and_its_history_says_so(moved: None) -> None:
     assert {(each["model"], each["alias"]) for each in documents} == {("wine", "production")}
 
 
+def test_a_move_may_be_bound_to_where_the_alias_points(moved: None) -> None:
+    late = models("rollback", "wine", "--if", "wine@1")
+    assert (late.exit_code, late.stdout) == (ExitCode.ALIAS_MOVED, "")
+    assert late.stderr == (
+        "rowmill: wine@production points at wine@2, not at wine@1; it is left as it is. (alias_moved)\n"
+    )
+    assert models("alias", "wine@1", "production", "--if", "none").exit_code == ExitCode.ALIAS_MOVED
+    assert models("unalias", "wine@production", "--if", "wine@1").exit_code == ExitCode.ALIAS_MOVED
+    assert models("alias", "wine@1", "production", "--if", "wine@2").exit_code == 0
+    assert models("rollback", "wine", "--if", "wine@1").stderr.startswith("wine@production is wine@2 again")
+
+
+def test_a_rollback_says_what_came_back(moved: None) -> None:
+    assert models("split", "wine@production", "wine@1=1", "wine@2=9").exit_code == 0
+    assert models("alias", "wine@1", "production").exit_code == 0
+    back = models("rollback", "wine")
+    assert back.stderr == "wine@production is wine@2 again (1=1 2=9); it was wine@1\n"
+
+
 def test_a_version_is_retired_removed_and_still_shown(
     moved: None, registry: Registry, database: Database
 ) -> None:
@@ -125,6 +144,8 @@ def test_whoever_has_no_name_has_a_number(registry: Registry, monkeypatch: pytes
         (["unalias", "wine"], "Name an alias"),
         (["history", "wine@1"], "say wine, or one of its aliases"),
         (["history", "vine"], "did you mean wine?"),
+        (["rollback", "wine", "--if", "wine"], "Name the version by its number"),
+        (["rollback", "wine", "--if", "vine@1"], "vine@1 is no version of wine"),
         (["alias", "wine@1", "production", "--note", "x" * 501], "500 characters at most"),
     ],
 )

@@ -19,7 +19,7 @@ from jobs import reading
 from jobs.pinned import unended_jobs
 from models.adding import NewVersion
 from models.errors import ModelError, ModelNotFound
-from models.registry import Registry
+from models.registry import Expected, Registry
 from tests.builders import OWNER, new_job
 from tests.conftest import Clock
 from tests.contract.conftest import Served
@@ -120,6 +120,52 @@ def test_rollbacks_at_the_same_time_are_one_after_the_other(registry: Registry) 
         went = list(pool.map(lambda _: registry.roll_back("line", "production", "me").version, range(4)))
     assert sorted(went, key=str) == [1, 1, 2, 3]
     assert registry.resolve("line").version == 1
+
+
+def test_a_move_may_be_bound_to_where_the_alias_points(registry: Registry) -> None:
+    registry.set_alias("line", 1, "production", "me", expected=Expected(None))
+    moves_: list[Callable[[Expected], object]] = [
+        lambda expected: registry.set_alias("line", 3, "production", "me", expected=expected),
+        lambda expected: registry.roll_back("line", "production", "me", expected=expected),
+        lambda expected: registry.drop_alias("line", "production", "me", expected=expected),
+    ]
+    registry.set_alias("line", 2, "production", "me", expected=Expected(1))
+    for wrong in (Expected(1), Expected(None)):
+        for move in moves_:
+            with pytest.raises(ModelError, match="points at line@2, not") as refused:
+                move(wrong)
+            assert refused.value.code == "alias_moved"
+    assert moves(registry) == [(None, 1), (1, 2)]
+    registry.roll_back("line", "production", "me", expected=Expected(2))
+    registry.drop_alias("line", "production", "me", expected=Expected(1))
+    with pytest.raises(ModelError, match="points nowhere, not at line@1"):
+        registry.set_alias("line", 3, "production", "me", expected=Expected(1))
+
+
+@pytest.mark.parametrize("round_number", range(3))
+def test_a_bound_rollback_never_undoes_what_somebody_else_does_meanwhile(
+    registry: Registry, round_number: int
+) -> None:
+    for version in (1, 2):
+        registry.set_alias("line", version, "production", "me")
+    barrier = threading.Barrier(2)
+
+    def take_back() -> None:
+        barrier.wait()
+        try:
+            registry.roll_back("line", "production", "a round", expected=Expected(2))
+        except ModelError as moved:
+            if moved.code != "alias_moved":
+                raise
+
+    def move() -> None:
+        barrier.wait()
+        registry.set_alias("line", 3, "production", "ada")
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(take_back), pool.submit(move)]:
+            done.result()
+    assert registry.resolve("line").version == 3
 
 
 def test_a_retired_version_takes_no_requests_and_its_number_is_not_used_again(

@@ -91,6 +91,41 @@ def test_a_split_and_a_shadow_end(registry: Registry, ends: str) -> None:
         assert (route.arms, route.shadow, bool(route.traffic)) == ((), None, False)
 
 
+def test_a_rollback_brings_back_what_the_move_ended(registry: Registry, clock: Clock) -> None:
+    registry.set_alias("line", 1, "live", "me")
+    split = Traffic(arms(v1=2, v2=1), sticky_by="x0", shadow=3)
+    registry.shadow("line", "live", 3, "me")
+    registry.split("line", "live", Traffic(split.arms, split.sticky_by), "me")
+    for _ in range(2):  # back to what a rollback brought back, too
+        registry.set_alias("line", 4, "live", "me")
+        assert registry.traffic() == {}
+        clock.advance(5)
+        back = registry.roll_back("line", "live", "ada", "too many errors")
+        assert (back.version, back.traffic, back.retired) == (1, split, ())
+        assert registry.traffic() == {"line": {"live": split}}
+    told = registry.history("line", "live")[-2:]
+    assert [(event.event, event.by, event.note) for event in told] == [
+        ("rollback", "ada", "too many errors"),
+        ("traffic", "ada", "too many errors"),
+    ]
+    registry.end_split("line", "live", "me")
+    registry.drop_alias("line", "live", "me")
+    assert registry.roll_back("line", "live", "me").traffic == Traffic(shadow=3), "as it was last"
+
+
+def test_a_rollback_brings_no_retired_version_back(registry: Registry) -> None:
+    registry.split("line", "live", Traffic(arms(v1=2, v2=1)), "me")
+    registry.shadow("line", "live", 3, "me")
+    registry.set_alias("line", 4, "live", "me")
+    registry.retire("line", 2, nobody, "me")
+    back = registry.roll_back("line", "live", "me")
+    assert (back.version, back.traffic, back.retired) == (1, Traffic(shadow=3), (2,))
+    registry.set_alias("line", 4, "live", "me")
+    registry.retire("line", 3, nobody, "me")
+    assert registry.roll_back("line", "live", "me").retired == (3,)
+    assert registry.traffic().get("line", {}) == {}
+
+
 def test_a_shadow_stays_beside_a_split_until_it_is_an_arm(registry: Registry) -> None:
     registry.set_alias("line", 1, "live", "me")
     registry.shadow("line", "live", 3, "me")

@@ -23,6 +23,7 @@ MEASURED = Measured(
         ("log_loss<=0.31", True),
         ("roc_auc>=0", False),
         ("failed<=0", True),
+        ("accuracy>=1", False),
     ],
 )
 def test_a_bar_is_met_or_not(text: str, met: bool) -> None:
@@ -41,6 +42,12 @@ def test_a_bar_is_met_or_not(text: str, met: bool) -> None:
         ("accuracy>=high", "high is no number"),
         ("accuracy>=nan", "nan is no number"),
         ("accuracy>=", "not a bar such as"),
+        ("accuracy>=1.5", "no model can reach that; the best accuracy is 1"),
+        ("accuracy>1", "no model can reach that"),
+        ("roc_auc>=2", "the best roc_auc is 1"),
+        ("r2>=1.01", "the best r2 is 1"),
+        ("rmse<0", "the best rmse is 0"),
+        ("log_loss<=-1", "the best log_loss is 0"),
     ],
 )
 def test_a_bar_that_makes_no_sense_is_refused(text: str, words: str) -> None:
