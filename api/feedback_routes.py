@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -17,24 +16,24 @@ from api.context import caller, prediction_log, scope, workshop
 from api.feedback_bodies import Options, accuracy_options, is_json, options_of, read_json
 from api.feedback_docs import ACCURACY, FEEDBACK
 from api.presenting import timestamp
+from api.turns import Turns
 from jobs import intake, reading
 from jobs.errors import Problem
 from jobs.feedback.accuracy import OfVersion, Window, accuracy
 from jobs.feedback.extracting import extract
-from jobs.feedback.joining import Result
 from jobs.feedback.labels import Kind
 from jobs.feedback.log import HOUR_SECONDS
 from jobs.feedback.measured import Measured
 from jobs.feedback.of_jobs import label_job, result_of
 from jobs.feedback.of_predictions import Mine, label_predictions
+from jobs.feedback.pieces import Result
 from jobs.feedback.sent import SHOWN, Sent, Tally
 from jobs.records import Job
 
 blueprint = APIBlueprint("feedback", __name__, tag="Feedback")
 
-# Joining a large file takes a processor's time, and the disk's: one at a time in a process.
-_turn = threading.Lock()
-TURN_SECONDS = 60.0
+# Joining labels to a job takes a processor's time, and the disk's: one at a time in a process.
+_turns = Turns(waiting=3, seconds=60.0)
 
 
 @blueprint.route("/feedback", methods=["POST", "PUT"])
@@ -61,21 +60,17 @@ def _feedback() -> Response:
             if upload.bytes > shop.settings.max_predict_bytes:
                 raise Problem("too_large", "So many labels are sent as a file: CSV, JSON Lines or Parquet.")
             options, sent = read_json(upload.path.read_bytes(), options)
-            return _joining(options)(sent)
+            join = _joining(options)
+            with _in_turn() if options.job else nullcontext():
+                return join(sent)
         join = _joining(options)  # refused, if it is, before the file is read
         with _in_turn(), shop.files.draft() as out:
             most = shop.settings.max_decoded_bytes
             return join([extract(shop.files, upload.path, options.columns, out, most)])
 
 
-@contextmanager
-def _in_turn() -> Iterator[None]:
-    if not _turn.acquire(timeout=TURN_SECONDS):
-        raise Problem("queue_full", "Other labels are being joined here; send these again a little later.")
-    try:
-        yield
-    finally:
-        _turn.release()
+def _in_turn() -> AbstractContextManager[None]:
+    return _turns.turn("Other labels are being joined here; send these again, as Retry-After says.")
 
 
 def _joining(options: Options) -> Callable[[list[Sent]], Response]:

@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any, NamedTuple
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import Connection, and_, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from uuid6 import uuid7
 
 from base.database import Database
-from base.database.tables import job_labels, versions
+from base.database.tables import EVERYBODY, job_labels, jobs, versions
+from jobs import reading
 from jobs.errors import Problem
-from jobs.feedback.joining import Result, joined, measure
+from jobs.feedback.joining import joined, measure
 from jobs.feedback.labels import kind_of
 from jobs.feedback.log import HOUR_SECONDS
 from jobs.feedback.measured import Measured
+from jobs.feedback.pieces import Result
 from jobs.feedback.sent import Sent, Tally
 from jobs.lifecycle.ending import job_folder
 from jobs.records import Job
@@ -49,8 +51,7 @@ def result_of(stores: Stores, job: Job, key_column: str | None) -> Result:
     """
     if job.status != JobStatus.SUCCEEDED or job.result is None:
         raise Problem("not_finished", f"Job {job.id} is {job.status}; labels are for jobs that succeeded.")
-    if job.expired_at is not None:
-        raise Problem("result_expired", f"The result of job {job.id} is gone, and its labels with it.")
+    _refuse_expired(job)
     kept = job.options["keep"]
     if key_column is not None and key_column not in kept:
         has = f"it kept {', '.join(kept)[:500]}" if kept else "it kept none"
@@ -69,18 +70,21 @@ def result_of(stores: Stores, job: Job, key_column: str | None) -> Result:
 def label_job(stores: Stores, job: Job, result: Result, sent: Sent) -> Labelled:
     """Join labels to the result of ``job``.
 
-    Raises ``Problem``: ``row_count``, ``no_label_fits``, ``busy``.
+    Raises ``Problem``: ``row_count``, ``no_label_fits``, ``busy``, and ``job_not_found`` or
+    ``result_expired`` for one that ends meanwhile.
     """
     for _ in range(TRIES):
         known = _known(stores.database, job.id)
         try:
             done = _join_once(stores, job, result, known, sent)
         except Problem:
+            _refuse_gone(stores, job)
             if _known(stores.database, job.id) == known:
                 raise
             continue  # the labels that were known so far were replaced meanwhile
         if done is not None:
             return done
+        _refuse_gone(stores, job)
     raise Problem("busy", f"Others send labels of job {job.id} all the time; send these again.")
 
 
@@ -100,6 +104,20 @@ def _join_once(stores: Stores, job: Job, result: Result, known: Known | None, se
     return Labelled(tally, measured)
 
 
+def _refuse_gone(stores: Stores, job: Job) -> None:
+    """Raise ``Problem`` if the job was deleted or expired; what came too late goes as its files did."""
+    try:
+        _refuse_expired(reading.find_job(stores.database, EVERYBODY, job.id))
+    except Problem:
+        stores.files.remove_folder(job_folder(job.id))
+        raise
+
+
+def _refuse_expired(job: Job) -> None:
+    if job.expired_at is not None:
+        raise Problem("result_expired", f"The result of job {job.id} is gone, and its labels with it.")
+
+
 def _known(database: Database, job_id: str) -> Known | None:
     query = select(job_labels.c.file, job_labels.c.revision).where(job_labels.c.job_id == job_id)
     with database.reading() as connection:
@@ -110,20 +128,28 @@ def _known(database: Database, job_id: str) -> Known | None:
 def _commit(
     database: Database, job: Job, result: Result, known: Known | None, *, measured: Measured, file: str
 ) -> bool:
-    """Whether nobody else changed the labels since they were ``known``."""
+    """Whether the job is still there, and nobody else changed the labels since they were ``known``."""
     values: dict[str, Any] = {**asdict(measured), "file": file}
-    with database.writing() as connection:
-        values["labelled_at"] = database.now(connection)
-        if known is not None:
+    try:
+        with database.writing() as connection:
+            if not _is_kept(connection, job):
+                return False
+            values["labelled_at"] = database.now(connection)
+            if known is None:
+                connection.execute(insert(job_labels).values(**values, **_place(job, result), revision=1))
+                return True
             same = and_(job_labels.c.job_id == job.id, job_labels.c.revision == known.revision)
             newer = update(job_labels).where(same).values(**values, revision=known.revision + 1)
             return connection.execute(newer).rowcount == 1
-    try:
-        with database.writing() as connection:
-            connection.execute(insert(job_labels).values(**values, **_place(job, result), revision=1))
-    except IntegrityError:  # somebody else's labels are there, or the job is gone
+    except IntegrityError:  # somebody else's labels are there
         return False
-    return True
+
+
+def _is_kept(connection: Connection, job: Job) -> bool:
+    """Whether the job has not expired; whoever lets it, or deletes it, waits for this transaction."""
+    query = select(jobs.c.expired_at).where(jobs.c.id == job.id).with_for_update(read=True)
+    row = connection.execute(query).first()
+    return row is not None and row.expired_at is None
 
 
 def _place(job: Job, result: Result) -> dict[str, Any]:

@@ -55,6 +55,10 @@ class Tally:
     def add_unknown(self, keys: pa.Array) -> None:
         """Count keys that met nothing."""
         self.unknown += len(keys)
+        self.show_unknown(keys)
+
+    def show_unknown(self, keys: pa.Array) -> None:
+        """Show keys that are counted already; the first ones first, here and below."""
         _show(self.unknown_keys, keys)
 
     def add_unusable(self, labels: pa.Array) -> None:
@@ -65,6 +69,10 @@ class Tally:
     def add_unseen(self, labels: pa.Array) -> None:
         """Count labels that are none of the model's classes."""
         self.unseen += len(labels)
+        self.show_unseen(labels)
+
+    def show_unseen(self, labels: pa.Array) -> None:
+        """Show labels that are counted already."""
         _show(self.unseen_labels, labels)
 
 

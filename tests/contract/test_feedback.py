@@ -8,18 +8,22 @@ import os
 import shutil
 import time
 import zipfile
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from sqlalchemy import select
 
+from api import feedback_routes
+from api.turns import Turns
 from base.access import keys
 from base.access.callers import Role
 from base.database.tables import predictions
 from base.files import ORPHAN_AGE_SECONDS
+from jobs import results
 from jobs.caretaker import expire_jobs
-from jobs.feedback import joining, pieces
+from jobs.feedback import joining, matching, pieces
 from jobs.feedback.log import PredictionLog
 from jobs.orphans import remove_orphans
 from tests.conftest import Clock
@@ -125,9 +129,7 @@ def test_labels_come_in_parts_and_again(served: Served, scored: Any) -> None:
 def test_many_blocks_and_pieces_give_what_one_does(
     served: Served, scored: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(joining, "BLOCK_ROWS", 1)  # the blocks of one table of the file
-    monkeypatch.setattr(joining, "PIECE_ROWS", 7)
-    monkeypatch.setattr(pieces, "PIECE_ROWS", 7)
+    small_blocks(monkeypatch)
     labels = labels_of(served, scored, wrong=7)
     for part in (labels[60:], labels[:60], labels[20:50]):
         told = send(served, part, job=scored["id"], key="id", label="cultivar")
@@ -138,6 +140,47 @@ def test_many_blocks_and_pieces_give_what_one_does(
     told = send(served, by_row, job=scored["id"], row="row", label="cultivar")
     assert told["labels"]["joined"] == 100
     assert told["job"]["accuracy"] == pytest.approx(0.93)
+
+
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if a hundred labels and rows were a hundred million."""
+    monkeypatch.setattr(matching, "BLOCK_ROWS", 1)
+    monkeypatch.setattr(joining, "PIECE_ROWS", 7)
+    monkeypatch.setattr(pieces, "PIECE_ROWS", 7)
+
+
+@ONE_KIND
+def test_however_many_labels_there_are_the_result_is_read_as_often(
+    served: Served, scored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened, reads = results.opened, list[str]()
+
+    def counted(path: Path) -> Any:
+        reads.append(path.name)
+        return opened(path)
+
+    monkeypatch.setattr(pieces, "opened", counted)
+    small_blocks(monkeypatch)
+    labels = labels_of(served, scored, wrong=0)
+    for some in (labels[:1], labels):
+        reads.clear()
+        send(served, some.to_csv(index=False), job=scored["id"], key="id", label="cultivar")
+        assert len(reads) < 10
+
+
+@ONE_KIND
+def test_a_key_that_is_sent_twice_has_its_later_label(
+    served: Served, scored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small_blocks(monkeypatch)
+    right = labels_of(served, scored, wrong=0)["cultivar"]
+    keys = ["x9", "3", "x1", "3", "x5", "x1", "4"]
+    labels = [0, (right[3] + 1) % 3, 0, right[3], 0, 0, 17]
+    sent = [{"key": key, "label": int(label)} for key, label in zip(keys, labels, strict=True)]
+    told = send(served, json.dumps({"job": scored["id"], "key": "id", "labels": sent}))
+    assert told["labels"] == {"sent": 7, "joined": 3, "unknown": 4, "unusable": 0, "unseen": 1}
+    assert (told["unknown_keys"], told["unseen_labels"]) == (["x9", "x1", "x5"], ["17"])
+    assert told["job"]["accuracy"] == 0.5
 
 
 @ONE_KIND
@@ -335,6 +378,7 @@ def test_somebody_elses_labels_are_not_lost(
     def slowly(*arguments: Any) -> Any:
         if not sent:  # while the first are being joined, others come and are faster
             sent.append(1)
+            monkeypatch.setattr(feedback_routes, "_turns", Turns(waiting=0, seconds=60))  # in another process
             send_json = [{"row": row, "label": 0} for row in range(90, 100)]
             send(served, json.dumps({"job": scored["id"], "labels": send_json}))
         return measure(*arguments)
@@ -342,3 +386,45 @@ def test_somebody_elses_labels_are_not_lost(
     monkeypatch.setattr("jobs.feedback.of_jobs.measure", slowly)
     told = send(served, labels[:50], **options)
     assert told["job"]["labelled"] == 60
+
+
+@pytest.mark.parametrize("end", ["expired", "deleted", "expired and known before"])
+def test_labels_of_a_job_that_goes_meanwhile_are_refused_and_leave_nothing(
+    served: Served, scored: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    if end == "expired and known before":
+        send(served, json.dumps({"job": scored["id"], "labels": [{"row": 99, "label": 0}]}))
+    before, measure = accuracy(served), joining.measure
+
+    def slowly(*arguments: Any) -> Any:
+        measured = measure(*arguments)
+        if end == "deleted":
+            served.client.delete(f"/jobs/{scored['id']}")
+        else:
+            clock.advance(8 * 24 * 3600)
+            expire_jobs(served.workshop)
+        return measured
+
+    monkeypatch.setattr("jobs.feedback.of_jobs.measure", slowly)
+    body = json.dumps({"job": scored["id"], "labels": [{"row": 1, "label": 0}]})
+    assert refused(served, body) == ((404, "job_not_found") if end == "deleted" else (410, "result_expired"))
+    assert accuracy(served) == before
+    assert not list(served.workshop.files.root.glob("jobs/*"))
+
+
+@ONE_KIND
+def test_labels_of_jobs_wait_for_their_turn(
+    noting: Served, scored: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = Turns(waiting=0, seconds=600)
+    monkeypatch.setattr(feedback_routes, "_turns", turns)
+    body = json.dumps({"job": scored["id"], "labels": [{"row": 1, "label": 0}]})
+    made = predict(noting, 1)["prediction_id"]
+    with turns.turn("somebody else"):
+        for sent in (body, b"label\n1\n"):
+            busy = noting.client.post(f"/feedback?job={scored['id']}", data=sent)
+            assert (busy.status_code, busy.json["code"]) == (503, "queue_full"), busy.text
+            assert int(busy.headers["Retry-After"]) > 0
+        single = json.dumps({"labels": [{"prediction_id": made, "label": 1}]})
+        assert send(noting, single)["labels"]["joined"] == 1
+    assert send(noting, body)["labels"]["joined"] == 1
