@@ -98,3 +98,34 @@ def test_predictions_go_when_their_time_is_over(workshop: Workshop, clock: Clock
     retention.forget_old_predictions(workshop)
     with database.reading() as connection:
         assert connection.execute(select(predictions.c.id)).scalars().all() == [young]
+
+
+def test_however_many_are_over_go_in_one_tick_while_there_is_time(
+    workshop: Workshop, clock: Clock, wine: AddedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database, noted = workshop.database, PredictionLog(workshop.database, clock)
+    for _ in range(35):
+        noted.add("local", None, wine.manifest, 1)
+    noted.close()
+    clock.advance(workshop.settings.prediction_ttl_seconds + 2 * HOUR_SECONDS)
+    monkeypatch.setattr(retention, "BATCH", 10)
+    with monkeypatch.context() as busy:
+        busy.setattr(retention, "TICK_SECONDS", 0)
+        retention.forget_old_predictions(workshop)
+        assert count(database) == 25
+    retention.forget_old_predictions(workshop)
+    assert count(database) == 0
+
+
+def test_the_count_of_what_was_lost_goes_when_its_time_is_over(
+    workshop: Workshop, clock: Clock, wine: AddedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log, "MAX_WAITING", 0)
+    noted = PredictionLog(workshop.database, clock)
+    noted.add("local", None, wine.manifest, 1)
+    noted.close()
+    noted.flush()
+    assert lost(workshop.database) == 1
+    clock.advance(workshop.settings.prediction_ttl_seconds + 2 * HOUR_SECONDS)
+    retention.forget_old_predictions(workshop)
+    assert lost(workshop.database) == 0
