@@ -98,6 +98,23 @@ earlier one.""",
     },
 }
 _STEP = _object({"from": _MOMENT, "to": _MOMENT, **_FIGURES}, _ERRORS)
+_MOMENT_OR_NULL = {"type": ["string", "null"], "format": "date-time"}
+_ALARM = {
+    **_object(
+        {
+            "fell_at": _MOMENT,
+            "accuracy": {"type": "number"},
+            "below": {"type": "number", "description": "the setting `accuracy_below`"},
+            "labelled": _COUNT,
+            "calls": {**_COUNT, "description": "of the operator's command, begun so far"},
+            "told_at": {**_MOMENT_OR_NULL, "description": "when a call ended well"},
+            "failure": {"type": ["string", "null"], "description": "of the last call"},
+            "due_at": {**_MOMENT_OR_NULL, "description": "when it is called again, if it is"},
+        }
+    ),
+    "type": ["object", "null"],
+    "description": "admins only: the version's last fall below `accuracy_below` within the window",
+}
 _VERSION = _object(
     {
         "version": {"type": "integer"},
@@ -105,7 +122,7 @@ _VERSION = _object(
         "lost": {**_COUNT, "description": "predictions that were answered and not logged"},
         "over_time": {"type": "array", "items": _STEP},
     },
-    _ERRORS,
+    {**_ERRORS, "alarm": _ALARM},
 )
 ACCURACY: dict[str, Any] = {
     "responses": {

@@ -17,9 +17,11 @@ from api.feedback_bodies import Options, accuracy_options, is_json, options_of, 
 from api.feedback_docs import ACCURACY, FEEDBACK
 from api.presenting import timestamp
 from api.turns import Turns
+from base.access.callers import Role
 from jobs import intake, reading
 from jobs.errors import Problem
 from jobs.feedback.accuracy import OfVersion, Window, accuracy
+from jobs.feedback.alarms import Alarm, newest
 from jobs.feedback.extracting import extract
 from jobs.feedback.labels import Kind
 from jobs.feedback.log import HOUR_SECONDS
@@ -127,12 +129,16 @@ def show(name: str) -> Response:
     window, versions = accuracy(shop.database, scope(), name, seconds=options.window, version=options.version)
     if not versions:
         shop.registry.resolve(reference)  # a misspelt name has no predictions either
+    told = [_version(version, found, window) for version, found in versions.items()]
+    if caller().role is Role.ADMIN:  # alarms are about all owners, and tell what the operator's command said
+        alarms = newest(shop.database, name, window.first * HOUR_SECONDS)
+        told = [{**each, "alarm": _alarm(alarms.get(each["version"]))} for each in told]
     answer = jsonify(
         {
             "model": name,
             "window_seconds": options.window,
             "step_seconds": window.step * HOUR_SECONDS,
-            "versions": [_version(version, found, window) for version, found in versions.items()],
+            "versions": told,
         }
     )
     answer.headers["Cache-Control"] = "no-store"
@@ -149,6 +155,22 @@ def _version(version: int, found: OfVersion, window: Window) -> dict[str, Any]:
         **_figures(found.total, found.kind),
         "lost": found.lost,
         "over_time": [step(start, measured) for start, measured in sorted(found.steps.items())],
+    }
+
+
+def _alarm(alarm: Alarm | None) -> dict[str, Any] | None:
+    """When a version fell, and what became of telling it."""
+    if alarm is None:
+        return None
+    return {
+        "fell_at": timestamp(alarm.fell_at),
+        "accuracy": alarm.accuracy,
+        "below": alarm.below,
+        "labelled": alarm.labelled,
+        "calls": alarm.calls,
+        "told_at": timestamp(alarm.told_at),
+        "failure": alarm.failure,
+        "due_at": timestamp(alarm.due_at),
     }
 
 

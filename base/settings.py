@@ -22,6 +22,8 @@ GIB = 1 << 30
 # So many in such a time; several are parted by semicolons.
 _RATE = r"[1-9][0-9]{0,8}/(second|minute|hour|day)"
 _RATES = rf"^({_RATE}(;{_RATE})*)?$"
+_OWNER = r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,127}"
+_OWNERS = rf"^(\*|{_OWNER}(,{_OWNER})*)$"
 ADMIN_KEY_LENGTH = 32
 
 
@@ -69,6 +71,11 @@ class Settings(BaseSettings):
     )
     accuracy_below: float = Field(
         0, ge=0, le=1, description="A version whose accuracy falls below this is told of; 0: none is watched."
+    )
+    accuracy_owners: str = Field(
+        "local",
+        pattern=_OWNERS,
+        description="Owners whose predictions and jobs count for that: `shop,nightly`; `*`: all.",
     )
     accuracy_command: str = Field(
         "", description="Command that the caretaker calls when one falls; without a shell."
@@ -198,6 +205,16 @@ class Settings(BaseSettings):
         if 0 < len(key.get_secret_value()) < ADMIN_KEY_LENGTH:
             raise ValueError(f"an admin key has {ADMIN_KEY_LENGTH} characters or more: openssl rand -hex 32")
         return key
+
+    @model_validator(mode="after")
+    def _check_accuracy_owners(self) -> Self:
+        """With keys, whoever may predict could send labels that call the operator's command."""
+        if self.accuracy_below and self.asks_for_keys and "accuracy_owners" not in self.model_fields_set:
+            raise ValueError(
+                "with API keys, ROWMILL_ACCURACY_BELOW needs ROWMILL_ACCURACY_OWNERS too: whose predictions "
+                "count, such as shop,nightly, or * for everybody's"
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_accuracy_command(self) -> Self:

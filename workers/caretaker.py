@@ -27,11 +27,11 @@ def main() -> None:
     stores = Stores.connect(settings)
     caretaker, watch = Caretaker(stores), AccuracyWatch(stores)
     while not stop.is_set():
-        try:
-            caretaker.tick()
-            watch.tick()
-        except (SQLAlchemyError, OSError) as error:
-            log.error("tick failed", reason=str(error))
+        for tick in (caretaker.tick, watch.tick):  # a command is looked after whatever else fails
+            try:
+                tick()
+            except (SQLAlchemyError, OSError) as error:
+                log.error("tick failed", reason=str(error))
         stop.wait(settings.caretaker_seconds)
     watch.close()
     stores.close()

@@ -298,6 +298,25 @@ accuracy_states = Table(
     Column("changed_at", Float(53), nullable=False),
 )
 
+# Each fall of a version below the threshold, and what became of telling it.
+accuracy_alarms = Table(
+    "accuracy_alarms",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("model_name", String(128), nullable=False),
+    Column("model_version", Integer, nullable=False),
+    Column("fell_at", Float(53), nullable=False),
+    Column("accuracy", Float(53), nullable=False),
+    Column("below", Float(53), nullable=False),
+    Column("labelled", BigInteger, nullable=False),
+    Column("calls", Integer, nullable=False),  # of the operator's command, begun so far
+    Column("due_at", Float(53)),  # no call before; null: no further call
+    Column("caller", String(128)),  # the process that calls at this moment, as base.processes names it
+    Column("told_at", Float(53)),  # when a call ended well
+    Column("failure", Text),  # of the last call
+    Index(None, "model_name", "model_version"),
+)
+
 # In place of an owner, where all of them are meant. No owner is called so.
 EVERYBODY = "*"
 

@@ -87,6 +87,28 @@ def accuracy(
         )
     else:
         typer.echo(texts.table(list(_table(found))))
+        for line in _alarms(found):
+            say(line)
+
+
+def _alarms(found: Mapping[str, Any]) -> Iterator[str]:
+    """A line for each version that fell; only admins are told."""
+    for version in found["versions"]:
+        if alarm := version.get("alarm"):
+            fell = (
+                f"{found['model']}@{version['version']} fell below {alarm['below']:g} at {alarm['fell_at']}"
+            )
+            yield f"{fell}: accuracy {_number(alarm['accuracy'])} of {alarm['labelled']:,}; {_ending(alarm)}"
+
+
+def _ending(alarm: Mapping[str, Any]) -> str:
+    """What became of telling the operator's command."""
+    if alarm["told_at"]:
+        return f"told at {alarm['told_at']}"
+    failed = f"call {alarm['calls']} failed ({alarm['failure']})" if alarm["failure"] else "not told yet"
+    if alarm["due_at"]:
+        return f"{failed}, due at {alarm['due_at']}"
+    return f"{failed}, given up"
 
 
 def _told(told: Mapping[str, Any]) -> str:

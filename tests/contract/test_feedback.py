@@ -358,6 +358,8 @@ def test_owners_do_not_meet(asking: None, noting: Served) -> None:
     assert [version["labelled"] for version in accuracy(noting, alice)] == [0]
     assert [version["labelled"] for version in accuracy(noting, bob)] == [1]
     assert [version["predictions"] for version in accuracy(noting, admin)] == [2]
+    assert [version["alarm"] for version in accuracy(noting, admin)] == [None]
+    assert "alarm" not in accuracy(noting, bob)[0]
     assert send(noting, by_id, admin)["labels"]["joined"] == 1
     assert [version["labelled"] for version in accuracy(noting, alice)] == [1]
     reader = {"X-API-Key": keys.add(noting.workshop.database, "alice", Role.READ)[1]}

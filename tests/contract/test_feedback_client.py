@@ -14,6 +14,8 @@ import pytest
 from typer.testing import CliRunner, Result
 from werkzeug.serving import make_server
 
+from jobs.feedback.alarms import claim_due, settle
+from jobs.feedback.falling import note_falls
 from jobs.feedback.log import PredictionLog
 from rowmill import Client
 from rowmill.cli import app
@@ -93,6 +95,23 @@ def test_the_command_line_shows_accuracy_over_time(url: str, job: Any, labels: p
     assert json.loads(run("accuracy", "wine", "--json").stdout)["versions"][0]["accuracy"] == 0.99
     assert run("accuracy", "vine").exit_code == 1
     assert run("accuracy", "wine@production").exit_code == 2
+
+
+def test_the_command_line_tells_of_a_version_that_fell(
+    url: str, served: Served, job: Any, labels: pd.DataFrame
+) -> None:
+    labels.assign(cultivar=(labels["cultivar"] + 1) % 3).to_csv("labels.csv", index=False)
+    assert run("feedback", "labels.csv", "--job", job["id"], "--label", "cultivar").exit_code == 0
+    database = served.workshop.database
+    note_falls(database, served.workshop.settings.model_copy(update={"accuracy_below": 0.8}))
+    assert "not told yet, due at 2" in run("accuracy", "wine").stderr
+    [alarm] = claim_due(database, "test", 60)
+    settle(database, alarm, "exit status 1: no data")
+    told = run("accuracy", "wine").stderr
+    assert "wine@1 fell below 0.8 at 2" in told
+    assert ": accuracy 0 of 100; call 1 failed (exit status 1: no data), due at 2" in told
+    settle(database, alarm)
+    assert "; told at 2" in run("accuracy", "wine").stderr
 
 
 def test_the_client_sends_labels_of_jobs_and_of_predictions(
