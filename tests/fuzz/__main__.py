@@ -35,6 +35,14 @@ from tests.fuzz.wire.run import goes_on, right_requests, talk
 
 ROUND = 2000
 IMPATIENT = "tests.fuzz.wire.server_settings"
+ADMIN_KEY = "a-key-of-an-admin-in-a-run-of-random-requests"
+# In turn where keys are asked for: no key, a wrong one, an unreadable login, the right one.
+SHOWN: list[dict[str, str]] = [
+    {},
+    {"HTTP_AUTHORIZATION": f"Bearer {ADMIN_KEY[::-1]}"},
+    {"HTTP_AUTHORIZATION": "Basic \xff"},
+    {"HTTP_AUTHORIZATION": f"Bearer {ADMIN_KEY}"},
+]
 
 
 def main() -> int:
@@ -98,18 +106,21 @@ def add_others(registry: Registry, folder: Path) -> None:
 
 
 def run(rows: bytes, seed: int, count: int) -> int:
-    """The rounds, with a line about each."""
+    """The rounds, with a line about each; in every other one keys are asked for."""
     sensible = [*about_tables("wine", rows), *about_pictures("digits", (8, 8)), *about_texts("moods")]
-    app = create_app()
-    client = app.test_client()
-    document = client.get("/openapi.json").get_json()
-    faults = 0
+    open_to_all = create_app()
+    os.environ |= {"ROWMILL_REQUIRE_KEYS": "1", "ROWMILL_ADMIN_KEY": ADMIN_KEY}
+    apps = [(open_to_all, [{}]), (create_app(), SHOWN)]
+    document = open_to_all.test_client().get("/openapi.json").get_json()
+    key, faults = {"X-API-Key": ADMIN_KEY}, 0
     for start in range(0, count, ROUND):
-        made = [client.post("/jobs?model=wine", data=rows).get_json() for _ in range(2)]
+        app, shown = apps[start // ROUND % 2]
+        client = app.test_client()
+        made = [client.post("/jobs?model=wine", data=rows, headers=key).get_json() for _ in range(2)]
         began = time.monotonic()
         numbers = range(start, min(start + ROUND, count))
         jobs = [job["id"] for job in made]
-        outcome = fuzz(app, document, jobs, sensible, seed=seed, numbers=numbers)
+        outcome = fuzz(app, document, jobs, sensible, seed=seed, numbers=numbers, shown=shown)
         faults += len(outcome.faults)
         for line in outcome.faults:
             print(line)
@@ -117,7 +128,8 @@ def run(rows: bytes, seed: int, count: int) -> int:
         good = {path.decode(): outcome.good[path] for path in {sent.path for sent in sensible}}
         print(f"seed {seed}: {numbers.stop} sent, {faults} faults, {pace:.0f}/s, {dict(outcome.statuses)}")
         print(f"  below 300: {good}")
-    app.extensions["workshop"].close()
+    for app, _ in apps:
+        app.extensions["workshop"].close()
     return faults
 
 

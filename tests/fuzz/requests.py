@@ -117,6 +117,17 @@ LINES = [
     "Fri, 31 Feb 2026 25:61:61 GMT",
     "chunked",
 ]
+# What stands in Authorization half of the time, whatever else may.
+LOGINS = [
+    "Basic",
+    "Basic \xff",
+    "Basic Og==",
+    "Basic %%%",
+    "Bearer",
+    "Bearer rm_0_0",
+    "Bearer a.b.c",
+    "Digest x",
+]
 METHODS = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "BREW", "\xff"]
 
 
@@ -177,7 +188,7 @@ class Maker:
         rng = random.Random(f"{self._seed}/{number}")
         if self._sensible and rng.random() < 0.33:
             return self._nearly(rng, rng.choice(self._sensible))
-        headers = {f"HTTP_{rng.choice(HEADERS)}": self._line(rng) for _ in range(rng.choice([0, 0, 1, 2, 5]))}
+        headers = dict(self._header(rng) for _ in range(rng.choice([0, 0, 1, 2, 5])))
         if rng.random() < 0.7:
             headers["CONTENT_TYPE"] = rng.choice(TYPES)
         route = rng.choice(list(self._routes))
@@ -191,7 +202,7 @@ class Maker:
         )
 
     def _nearly(self, rng: random.Random, right: Sent) -> Sent:
-        more = {f"HTTP_{rng.choice(HEADERS)}": self._line(rng)} if rng.random() < 0.2 else {}
+        more = dict([self._header(rng)]) if rng.random() < 0.2 else {}
         query = self._query(rng) if rng.random() < 0.1 else right.query
         return replace(right, body=mutated(rng, right.body), query=query, headers=right.headers | more)
 
@@ -218,8 +229,13 @@ class Maker:
             query = unquote_to_bytes(query)
         return mutated(rng, query) if rng.random() < 0.1 else query
 
-    def _line(self, rng: random.Random) -> str:
-        line = rng.choice([*LINES, *VALUES]).encode("utf-8", "surrogatepass")
+    def _header(self, rng: random.Random) -> tuple[str, str]:
+        name = rng.choice(HEADERS)
+        is_login = name == "AUTHORIZATION" and rng.random() < 0.5
+        return f"HTTP_{name}", self._line(rng, LOGINS if is_login else [*LINES, *VALUES])
+
+    def _line(self, rng: random.Random, lines: Sequence[str]) -> str:
+        line = rng.choice(lines).encode("utf-8", "surrogatepass")
         if rng.random() < 0.3:
             line = mutated(rng, line)
         # a server lets no line end and no NUL through

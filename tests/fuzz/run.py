@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from tests.fuzz.requests import Maker, Sent
@@ -34,8 +34,12 @@ def fuzz(
     *,
     seed: int,
     numbers: range,
+    shown: Sequence[Mapping[str, str]] = ({},),
 ) -> Outcome:
-    """Send the requests with these numbers; ``document`` says which addresses and options there are."""
+    """Send the requests with these numbers; ``document`` says which addresses and options there are.
+
+    ``shown`` are headers with a key or without, taken in turn.
+    """
     options = sorted(
         {
             given["name"]
@@ -50,7 +54,8 @@ def fuzz(
     maker = Maker(seed, routes | more, options, jobs, sensible)
     outcome = Outcome()
     for number in numbers:
-        sent = maker.make(number)
+        made = maker.make(number)
+        sent = replace(made, headers={**shown[number % len(shown)], **made.headers})
         status, body = ask(app, sent)
         outcome.statuses[status] += 1
         if status < 300:

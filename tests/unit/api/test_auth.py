@@ -113,6 +113,8 @@ def _parts(value: str, text: str) -> tuple[str, str]:
         ({"Authorization": "Bearer é"}, "invalid_key"),
         ({"Authorization": "Basic %%%"}, "invalid_key"),
         ({"Authorization": "Basic /////w=="}, "invalid_key"),
+        ({"Authorization": "Basic é"}, "invalid_key"),
+        ({"Authorization": "Basic \x80\xff"}, "invalid_key"),
         (login("a", "rm_\0_"), "invalid_key"),
         ({"X-API-Key": "hunter2"}, "invalid_key"),
     ],
