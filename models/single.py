@@ -167,13 +167,17 @@ def _cell(spec: ColumnSpec, value: Any) -> tuple[Any, tuple[str, str] | None]:
 
 
 def _number(spec: ColumnSpec, value: int | float) -> tuple[Any, tuple[str, str] | None]:
-    if isinstance(value, int) and abs(value) >= INEXACT_INTEGER:
+    if spec.dtype == "int64" and isinstance(value, int) and abs(value) >= INEXACT_INTEGER:
         return _BAD, ("integer_too_large", f"{spec.name!r} is {str(value)[:50]}: {TOO_LARGE}.")
-    if math.isnan(value):
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if math.isnan(number):
         return _BAD, ("not_a_number", f"{spec.name!r} is NaN; send null for a missing value.")
-    if math.isinf(value):
+    if math.isinf(number):
         return _BAD, ("infinite_value", f"{spec.name!r} is too large for a 64-bit number, or infinite.")
-    return float(value), None
+    return number, None
 
 
 def _is_of(kind: Kind, value: Any) -> bool:

@@ -49,7 +49,8 @@ def test_everything_wrong_with_a_row_is_told_at_once(client: Client) -> None:
     [
         ({"features": GOOD | {"region": "east"}}, {"/features/region": "unseen_category"}),
         ({"features": GOOD | {"visits": True}}, {"/features/visits": "wrong_type"}),
-        ({"features": GOOD | {"age": 10**400}}, {"/features/age": "integer_too_large"}),
+        ({"features": GOOD | {"age": 10**400}}, {"/features/age": "infinite_value"}),
+        ({"features": GOOD | {"visits": 2**53 + 1}}, {"/features/visits": "integer_too_large"}),
         ({"features": GOOD | {"age": float("nan")}}, {"/features/age": "not_a_number"}),
         ({"features": GOOD | {"age": float("-inf")}}, {"/features/age": "infinite_value"}),
         ({"features": [1, "north", True]}, {"/features": "wrong_length"}),
