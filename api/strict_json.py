@@ -6,24 +6,49 @@ NaN and Infinity are no JSON, but Python's own encoder writes them: what they me
 from __future__ import annotations
 
 import json
+import threading
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from api.json_size import MOST_FOR_A_BYTE, parsed_bytes
 from jobs.errors import Problem
 
+# What a body may take in memory once it is parsed: enough for 16 MiB of short numbers.
+MAX_PARSED_BYTES = 160 << 20
+# While a large body is parsed nothing else in the process goes on; several need not be in memory, too.
+_large = threading.Lock()
 
-def parse(data: bytes, *, constant: Callable[[str], Any] | None = None) -> Any:
-    """The value that ``data`` holds. Raises ``Problem`` (``bad_json``).
+Constant = Callable[[str], Any]
+
+
+def parse(data: bytes, *, constant: Constant | None = None) -> Any:
+    """The value that ``data`` holds. Raises ``Problem`` (``bad_json``, ``too_large``).
 
     ``constant`` says what NaN, Infinity and -Infinity stand for; without it they are refused.
     """
     if not data.strip():
         raise _bad('The body is empty; send JSON, such as {"features": {…}}.')
-    try:
-        return json.loads(
-            data.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=constant or _constant
+    if len(data) * MOST_FOR_A_BYTE <= MAX_PARSED_BYTES:
+        return _parsed(data, constant or _constant)
+    with _large:
+        _check_size(data)
+        return _parsed(data, constant or _constant)
+
+
+def _check_size(data: bytes) -> None:
+    size = parsed_bytes(data)
+    if size > MAX_PARSED_BYTES:
+        raise Problem(
+            "too_large",
+            f"The JSON would take about {size >> 20} MiB of memory, for all the lists, objects and values in "
+            f"it; it may take {MAX_PARSED_BYTES >> 20}. Send fewer, or a file to POST /jobs.",
         )
+
+
+def _parsed(data: bytes, constant: Constant) -> Any:
+    try:
+        return json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object, parse_constant=constant)
     except UnicodeDecodeError as error:
         raise _bad(f"The body is not UTF-8 text: byte {error.start} cannot be read.") from error
     except json.JSONDecodeError as error:

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import joblib
+from apiflask import APIFlask
 from sklearn.datasets import load_digits
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -36,8 +37,9 @@ from tests.fuzz.wire.run import goes_on, right_requests, talk
 ROUND = 2000
 IMPATIENT = "tests.fuzz.wire.server_settings"
 ADMIN_KEY = "a-key-of-an-admin-in-a-run-of-random-requests"
+Shown = list[dict[str, str]]
 # In turn where keys are asked for: no key, a wrong one, an unreadable login, the right one.
-SHOWN: list[dict[str, str]] = [
+SHOWN: Shown = [
     {},
     {"HTTP_AUTHORIZATION": f"Bearer {ADMIN_KEY[::-1]}"},
     {"HTTP_AUTHORIZATION": "Basic \xff"},
@@ -110,7 +112,7 @@ def run(rows: bytes, seed: int, count: int) -> int:
     sensible = [*about_tables("wine", rows), *about_pictures("digits", (8, 8)), *about_texts("moods")]
     open_to_all = create_app()
     os.environ |= {"ROWMILL_REQUIRE_KEYS": "1", "ROWMILL_ADMIN_KEY": ADMIN_KEY}
-    apps = [(open_to_all, [{}]), (create_app(), SHOWN)]
+    apps: list[tuple[APIFlask, Shown]] = [(open_to_all, [{}]), (create_app(), SHOWN)]
     document = open_to_all.test_client().get("/openapi.json").get_json()
     key, faults = {"X-API-Key": ADMIN_KEY}, 0
     for start in range(0, count, ROUND):

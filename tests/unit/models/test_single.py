@@ -175,6 +175,7 @@ def test_images_are_counted_by_their_pixels_before_they_are_decoded(monkeypatch:
 def test_a_column_of_whole_numbers_takes_them_as_long_as_they_are_exact() -> None:
     whole = manifest(ColumnSpec(name="visits", kind="number", dtype="int64"))
     taken = model_input(whole, read_rows({"visits": 1 - 2**53}, ["visits"], 1)).data
+    assert isinstance(taken, pa.Table)
     assert taken["visits"].to_pylist() == [float(1 - 2**53)]
     for number in (2**53, -(2**53) - 1, 10**309, 1e16):
         assert refusal({"visits": number}, whole) == {"/visits": "integer_too_large"}
