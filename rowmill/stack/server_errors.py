@@ -80,6 +80,6 @@ def answer(refusal: Refusal, request_id: str, head: bytes) -> bytes:
         f"HTTP/1.1 {refusal.status} {refusal.reason}",
         *(f"{name}: {value}" for name, value in headers),
     ]
-    if head.lstrip(b"\r\n").startswith(b"HEAD "):
+    if head.removeprefix(b"\r\n").startswith(b"HEAD "):
         body = ""
     return "\r\n".join([*lines, "", body]).encode()

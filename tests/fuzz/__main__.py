@@ -74,7 +74,8 @@ def over_sockets(seed: int, count: int) -> int:
                 outcome = talk(server, exchanges, numbers)
                 found = outcome.faults + goes_on(server, "wine", right)
                 faults += len(found)
-                print(*found, sep="\n", end="")
+                for line in found:
+                    print(line)
                 pace = len(numbers) / (time.monotonic() - began)
                 print(f"seed {seed}: {numbers.stop} connections, {faults} faults, {pace:.0f}/s")
                 print(f"  {dict(outcome.endings)}, answers {dict(outcome.statuses)}")

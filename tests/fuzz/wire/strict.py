@@ -56,7 +56,7 @@ class Seen:
     @property
     def methods(self) -> list[bytes]:
         """Of the requests, and of what looks like another one."""
-        looks_like_head = self.behind.lstrip(b"\r\n").startswith(b"HEAD ")
+        looks_like_head = self.behind.removeprefix(b"\r\n").startswith(b"HEAD ")
         return [request.method for request in self.requests] + ([b"HEAD"] if looks_like_head else [])
 
     @property
