@@ -16,7 +16,7 @@ from tests.fuzz.wire.run import goes_on, right_requests, talk
 from tests.fuzz.wire.strict import Ending
 
 SEED = 2026
-CONNECTIONS = 600
+CONNECTIONS = 350
 IMPATIENT = "tests.fuzz.wire.server_settings"
 
 
