@@ -59,7 +59,9 @@ def retire(connection: Connection, name: str, version: int, change: Change, user
     reasons += traffic.using(connection, name, version)
     reasons += users(connection, name, version)
     if reasons:
-        raise ModelError("in_use", f"{name}@{version} cannot be retired: {'; '.join(reasons)}.")
+        raise ModelError(
+            "in_use", f"{name}@{version} cannot be retired: {'; '.join(reasons)}; end that first."
+        )
     values = {"retired_at": change.at, "retired_by": change.by, "retired_note": change.note}
     connection.execute(update(versions).where(_is(name, version)).values(values))
 

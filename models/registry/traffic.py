@@ -113,7 +113,10 @@ def shadow(connection: Connection, name: str, alias: str, version: int, change: 
     before = of(connection, name, alias)
     current = _pointed_at(connection, name, alias)
     if version == current or version in {arm.version for arm in before.arms}:
-        raise ModelError("invalid_shadow", f"{name}@{version} answers requests to {name}@{alias} already.")
+        advice = "end the split first (--off)" if before.arms else "name another version"
+        raise ModelError(
+            "invalid_shadow", f"{name}@{version} answers requests to {name}@{alias} already; {advice}."
+        )
     check_alike(references.get(connection, name, current), references.get(connection, name, version))
     return _put(connection, name, alias, replace(before, shadow=version), change)
 

@@ -191,7 +191,8 @@ def list_models(
             )
         return
     if not manifests:
-        say("no model yet; `rowmill models add NAME FILE` adds one")
+        nothing = f"no version of {name} is in use" if name else "no model yet"
+        say(f"{nothing}; `rowmill models add {name or 'NAME'} FILE` adds one")
         return
     rows = [("VERSION", "ALIASES", "TASK", "ESTIMATOR", "ADDED")]
     rows += [

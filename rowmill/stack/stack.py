@@ -30,7 +30,9 @@ from rowmill.stack.supervisor import Supervisor
 from rowmill.stack.upgrade import upgrade
 
 RECORD = "stack.json"
-READY_SECONDS = 60
+# A process that cannot start has died long before; where others keep the processor busy, workers, which are
+# nicer than all else, are slow to begin.
+READY_SECONDS = 180
 POLL_SECONDS = 0.05
 DOUBLE_INTERRUPT_SECONDS = 1
 EARLY_DEATHS = 3  # a program that dies this often before the stack is ready will not get better by itself
@@ -199,7 +201,9 @@ class Stack:
 
     def _with_log(self, name: str, what: str) -> str:
         log = self.log(name)
-        return f"The {name} process {what}. The end of {log}:\n{last_lines(log)}"
+        if not (end := last_lines(log)):
+            return f"The {name} process {what}, and wrote nothing. If the machine is busy, start again later."
+        return f"The {name} process {what}. The end of {log}:\n{end}"
 
 
 def _worker_seen(database: Database, since: float) -> bool:

@@ -45,6 +45,15 @@ def test_add_prints_the_reference_alone_on_stdout(file: Path) -> None:
     assert "GaussianNB, 13 columns (x0, x1, x2, x3, …) -> 3 classes (0, 1, 2)" in result.stderr
 
 
+def test_a_list_of_nothing_says_of_what(file: Path) -> None:
+    assert "no model yet" in models("ls").stderr
+    models("add", "wine", file)
+    assert (
+        models("ls", "vine").stderr
+        == "no version of vine is in use; `rowmill models add vine FILE` adds one\n"
+    )
+
+
 def test_a_model_of_texts_is_added_and_shown_as_such(tmp_path: Path) -> None:
     file = tmp_path / "moods.joblib"
     joblib.dump(make_pipeline(CountVectorizer(), MultinomialNB()).fit(["good", "bad"], [1, 0]), file)

@@ -26,7 +26,12 @@ def test_an_alias_is_split_shadowed_shown_and_whole_again() -> None:
     assert (shadow.exit_code, shadow.stderr) == (0, "wine@live: 1=90 2=10, sticky by x3, shadow 3\n")
     assert "traffic    live: 1=90 2=10, sticky by x3, shadow 3\n" in models("show", "wine@live").stdout
     assert json.loads(models("show", "wine", "--json").stdout)["traffic"]["live"]["shadow"] == 3
+    said = " ".join(models("shadow", "wine@live", "wine@2").stderr.split())
+    assert "wine@2 answers requests to wine@live already; end the split first (--off)." in said
     assert models("split", "wine@live", "--off").stderr == "wine@live: shadow 3\n"
+    assert "already; name another version." in " ".join(
+        models("shadow", "wine@live", "wine@1").stderr.split()
+    )
     assert models("shadow", "wine@live", "--off").stderr == "wine@live: off\n"
     lines = models("history", "wine@live").stdout.splitlines()[1:]
     assert [line.split("  ")[-1].strip() for line in lines] == ["try it", "try it", "-", "-", "-"]
