@@ -8,6 +8,9 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 CLIENTS := .venv-clients
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-header --python-version 3.11
+# Two processes, each of which takes whole files: what a file's tests share is made once. In the order of names the
+# long files with stacks of their own come early, and many short ones last.
+TEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install up demo test test-system test-clients faults chaos soak fuzz check bench lock
@@ -24,7 +27,7 @@ demo: $(INSTALLED) ## score a million rows and a zip of images through the whole
 	@$(BIN)/python examples/demo.py
 
 test: $(INSTALLED) ## run every test that needs only PyPI
-	$(BIN)/pytest
+	$(TEST)
 
 test-system: $(INSTALLED) ## run the tests that need system packages (Compose, a browser)
 	$(BIN)/pytest -m system
@@ -49,7 +52,7 @@ check: $(INSTALLED) ## format, lint, types, import contracts, tests
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(TEST)
 
 bench: $(INSTALLED) ## measure against the baselines; takes long, wants an idle machine
 	@$(BIN)/python -m benchmarks

@@ -24,6 +24,7 @@ from models.catalog import Catalog
 from models.registry import Registry
 from rowmill.stack.redis_server import embedded_url, redis_arguments, socket_path
 from tests.builders import AddedModel, added_wine
+from tests.once import made_once
 from tests.waiting import wait_until
 
 # No test is timed: a busy machine is no failure.
@@ -133,17 +134,18 @@ def database(database_url: str, clock: Clock) -> Iterator[Database]:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder into which all example scripts have written, and `<script>.txt` with what each said."""
-    folder = tmp_path_factory.mktemp("trained")
+    return made_once(request, tmp_path_factory, "trained", train_examples)
 
+
+def train_examples(folder: Path) -> None:
     def run(script: Path) -> None:
         done = subprocess.run([sys.executable, script, folder], check=True, capture_output=True, text=True)
         (folder / f"{script.stem}.txt").write_text(done.stdout)
 
     with ThreadPoolExecutor(2) as two_at_once:
         list(two_at_once.map(run, sorted(EXAMPLES.glob("train_*.py"))))
-    return folder
 
 
 @pytest.fixture(scope="session")

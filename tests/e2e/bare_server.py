@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from base.database import Database
@@ -75,17 +75,21 @@ def serving(folder: Path, wine: AddedModel, config: str, **settings: object) -> 
     wine.put_into(database, registry)
     add_slow(registry, folder)
     database.dispose()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     given = {f"ROWMILL_{name.upper()}": str(value) for name, value in settings.items()}
-    binds = ["--bind", f"127.0.0.1:{port}", "--bind", f"unix:{folder / SOCKET}"]
-    command = [sys.executable, "-m", "gunicorn", "-c", f"python:{config}", *binds]
-    with (folder / "server.log").open("wb") as log:
+    with ExitStack() as opened:
+        # bound here and handed over: a port that is only looked for may be somebody else's by then
+        reachable = opened.enter_context(socket.create_server(("127.0.0.1", 0)))
+        local = opened.enter_context(socket.socket(socket.AF_UNIX))
+        local.bind(str(folder / SOCKET))
+        local.listen()
+        port = reachable.getsockname()[1]
+        handed = [reachable.fileno(), local.fileno()]
+        binds = [word for number in handed for word in ("--bind", f"fd://{number}")]
         process = subprocess.Popen(
-            [*command, "api:create_app()"],
+            [sys.executable, "-m", "gunicorn", "-c", f"python:{config}", *binds, "api:create_app()"],
             env={**os.environ, "ROWMILL_DATA_DIR": str(folder), **given},
-            stderr=log,
+            stderr=opened.enter_context((folder / "server.log").open("wb")),
+            pass_fds=handed,
         )
     server = Server(port, folder, process.pid)
     try:

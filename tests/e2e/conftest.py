@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import joblib
@@ -16,7 +18,9 @@ from models.adding import NewVersion
 from models.manifest import ImageSpec
 from models.registry import Registry
 from rowmill.stack import Stack
-from tests.conftest import EXAMPLES
+from rowmill.stack.programs import PROCESSES
+from tests.conftest import EXAMPLES, make_tables
+from tests.once import made_once
 
 
 @dataclass(frozen=True)
@@ -57,10 +61,23 @@ def sentiment(trained: Path) -> Example:
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Stack]:
+def examples_folder(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, trained: Path
+) -> Path:
+    """A data folder to which every example model was added; a stack begins with a copy of it."""
+    return made_once(request, tmp_path_factory, "examples", partial(add_examples, trained=trained))
+
+
+def with_examples(examples_folder: Path, folder: Path) -> Path:
+    """The folder, with every example model."""
+    return shutil.copytree(examples_folder, folder, dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, examples_folder: Path) -> Iterator[Stack]:
     """A stack that serves all example models; leases are short, so that faults are repaired soon."""
     settings = Settings(
-        data_dir=tmp_path_factory.mktemp("e2e"),
+        data_dir=with_examples(examples_folder, tmp_path_factory.mktemp("e2e")),
         port=0,
         flower_port=0,
         lease_seconds=3,
@@ -69,8 +86,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[S
         retry_seconds=0.1,
         max_upload_bytes=50_000_000,
     )
-    with Stack(settings) as running:
-        add_examples(running.settings, trained)
+    with Stack(settings, only=set(PROCESSES) - {"flower"}) as running:
         yield running
 
 
@@ -92,8 +108,10 @@ def add_table_examples(settings: Settings, trained: Path, *names: str) -> None:
     database.dispose()
 
 
-def add_examples(settings: Settings, trained: Path) -> None:
-    """Add every example model, under the options of its documentation."""
+def add_examples(folder: Path, trained: Path) -> None:
+    """Make a data folder with every example model, under the options of its documentation."""
+    settings = Settings(data_dir=folder)
+    make_tables(settings.database_url)
     add_table_examples(settings, trained, *TABLES)
     database = Database(settings.database_url)
     registry = Registry(database, settings.data_dir / "models")

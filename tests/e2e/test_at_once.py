@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 from sklearn.datasets import load_wine
@@ -21,10 +22,23 @@ ONE_THREAD = "tests.e2e.one_thread_settings"
 SLOW_SECONDS = 60.0  # longer than any of these tests
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory, wine: AddedModel) -> Iterator[Server]:
-    """It knows the model already."""
-    with serving(tmp_path_factory.mktemp("at_once"), wine, ONE_THREAD) as server:
+    with warm(tmp_path_factory.mktemp("at_once"), wine) as server:
+        yield server
+
+
+@pytest.fixture
+def alone(tmp_path_factory: pytest.TempPathFactory, wine: AddedModel) -> Iterator[Server]:
+    """A server of this test alone, which leaves it with more to do than others could wait for."""
+    with warm(tmp_path_factory.mktemp("alone"), wine) as server:
+        yield server
+
+
+@contextmanager
+def warm(folder: Path, wine: AddedModel) -> Iterator[Server]:
+    """A server that knows the model already."""
+    with serving(folder, wine, ONE_THREAD) as server:
         status, _, body = server.ask(plain())
         assert (status, json.loads(body)["prediction"]) == (200, 0)
         yield server
@@ -44,11 +58,11 @@ def slow() -> bytes:
     return request("POST", "/predict", f"Content-Length: {len(body)}", body=body)
 
 
-def test_no_thread_is_needed_for_a_plain_row(server: Server) -> None:
-    with server.connect() as connection:
+def test_no_thread_is_needed_for_a_plain_row(alone: Server) -> None:
+    with alone.connect() as connection:
         connection.sendall(slow())
         for _ in range(20):
-            assert server.ask(plain())[0] == 200
+            assert alone.ask(plain())[0] == 200
         assert not has_answer(connection), "then this shows nothing"
 
 
@@ -109,10 +123,10 @@ def counted(server: Server) -> tuple[int, int]:
     return found["requests"], found["errors"]
 
 
-def test_a_client_that_reads_no_answers_holds_nobody_up(server: Server) -> None:
-    with deaf_client(server) as deaf:
+def test_a_client_that_reads_no_answers_holds_nobody_up(alone: Server) -> None:
+    with deaf_client(alone) as deaf:
         flood(deaf)
-        assert server.ask(plain())[0] == 200
+        assert alone.ask(plain())[0] == 200
 
 
 def deaf_client(server: Server) -> socket.socket:

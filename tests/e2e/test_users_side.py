@@ -24,7 +24,7 @@ import pytest
 from base.settings import Settings
 from rowmill import Client
 from rowmill.stack import Stack
-from tests.e2e.conftest import Example, add_examples
+from tests.e2e.conftest import Example, with_examples
 from tests.e2e.serving import curl, result, submit, wait
 from tests.waiting import wait_until
 
@@ -38,13 +38,11 @@ def body(examples: dict[str, Example]) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def idle(tmp_path_factory: pytest.TempPathFactory, trained: Path) -> Iterator[Stack]:
+def idle(tmp_path_factory: pytest.TempPathFactory, examples_folder: Path) -> Iterator[Stack]:
     """An API that nobody works for."""
-    settings = Settings(
-        data_dir=tmp_path_factory.mktemp("idle"), port=0, lease_seconds=2, heartbeat_seconds=0.2
-    )
+    folder = with_examples(examples_folder, tmp_path_factory.mktemp("idle"))
+    settings = Settings(data_dir=folder, port=0, lease_seconds=2, heartbeat_seconds=0.2)
     with Stack(settings, only={"redis", "api"}) as running:
-        add_examples(running.settings, trained)
         yield running
 
 

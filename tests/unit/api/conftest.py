@@ -26,6 +26,7 @@ from models.adding import NewVersion
 from models.manifest import ImageSpec
 from models.registry import Registry
 from models.traffic import Arm, Traffic
+from tests.once import made_once
 
 MakeApp = Callable[..., APIFlask]
 # Flask's test client, without Werkzeug's type of `json`, which may be None: a test that reads it knows better
@@ -87,17 +88,21 @@ def _models(folder: Path) -> Iterator[NewVersion]:
 
 
 @pytest.fixture(scope="session")
-def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def stocked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with models in it; tests read it only."""
-    folder = tmp_path_factory.mktemp("data")
+    return own_copy(made_once(request, tmp_path_factory, "stocked", stock), tmp_path_factory.mktemp("data"))
+
+
+def stock(folder: Path) -> None:
     database = Database(f"sqlite:///{folder / 'rowmill.db'}")
     database.upgrade()
     registry = Registry(database, folder / "models")
-    for new in _models(tmp_path_factory.mktemp("trained")):
+    files = folder / "trained"
+    files.mkdir()
+    for new in _models(files):
         registry.add(new)
     registry.set_alias("wine", 1, "production", "a test")
     database.dispose()
-    return folder
 
 
 @pytest.fixture

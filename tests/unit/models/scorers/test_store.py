@@ -99,7 +99,7 @@ def test_a_small_file_is_read(tmp_path: Path) -> None:
     assert (first.tolist(), second.tolist()) == ([0, 1, 2, 3, 4], [0.0, 1.0, 2.0])
 
 
-@pytest.mark.parametrize("value", [{"a": 1}, [1], np.float64(1.0), object(), b"x"], ids=repr)
+@pytest.mark.parametrize("value", [{"a": 1}, [1], np.float64(1.0), object(), b"x"], ids=type)
 def test_what_no_part_may_hold_is_refused(tmp_path: Path, value: Any) -> None:
     with pytest.raises(TypeError, match="does not know"):
         save(Leaf(value), tmp_path)
