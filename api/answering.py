@@ -17,7 +17,7 @@ from api.context import caller, result_cache, workshop
 from api.metering import note_cache
 from api.result_cache import ResultCache
 from jobs.errors import Problem
-from models.errors import ModelError
+from models.errors import ArtefactRefused
 from models.loading import LoadedModel
 from models.manifest import Manifest, label_text
 from models.payload import Rows
@@ -121,7 +121,7 @@ def _checked_and_scored(manifest: Manifest, sent: Rows) -> tuple[pa.Table, list[
 def _score(model: LoadedModel, data: pa.Table | np.ndarray[Any, Any], sent: Rows) -> pa.Table:
     try:
         scored = model.scored(data, confidence=model.manifest.has_probabilities)
-    except (ModelError, MemoryError, OSError):
+    except (ArtefactRefused, MemoryError, OSError):
         raise  # the artefact's or the machine's fault
     except Exception as error:  # an estimator may raise anything at a row that it does not like
         row, reason = _first_refused(model, data, error)

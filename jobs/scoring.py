@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 
 from base.formats import RowProblem
+from models.errors import ArtefactRefused
 
 # Calls of the estimator spent on finding the rows that it refuses in one chunk; each bad row costs about
 # 2 * log2(rows) of them.
@@ -109,8 +110,8 @@ def _predict(
         calls += 1
         try:
             answer: pa.Table | Exception = scorer.predict(rows if len(part) == count else _take(rows, part))
-        except (MemoryError, OSError):
-            raise  # the machine's fault, not the row's: the attempt fails and is tried again
+        except (ArtefactRefused, MemoryError, OSError):
+            raise  # the file's or the machine's fault, not the row's
         except Exception as error:  # noqa: BLE001 - an estimator may raise anything at a row it does not like
             answer = error
         certain = isinstance(answer, pa.Table | RowsRefused)

@@ -23,7 +23,7 @@ from base.memory import private_bytes
 from models import describing, probing, texts
 from models.acceptance import with_acceptance
 from models.encoders import encoded_columns, used_columns
-from models.errors import ArtefactRefused, ModelError, SignatureRefused
+from models.errors import ArtefactRefused, ModelError, SignatureRefused, UnexpectedOutput
 from models.estimators import (
     class_path,
     classes_of,
@@ -277,7 +277,7 @@ def _has_probabilities(estimator: Any, data: Any, targets: Sequence[Target]) -> 
         return False
     try:
         checked_probabilities(estimator.predict_proba(data), len(data), targets)
-    except ArtefactRefused:
+    except UnexpectedOutput:
         return False
     return True
 

@@ -27,5 +27,9 @@ class SignatureRefused(ArtefactRefused):
     """The estimator and what was said about its columns, labels or sample do not fit together."""
 
 
+class UnexpectedOutput(ModelError):
+    """An answer of the estimator that does not fit what is known of it; other rows may be answered well."""
+
+
 class BadImage(ModelError):
     """One image that cannot be turned into a row of numbers."""

@@ -6,6 +6,7 @@ by the process that scores with them, after any fork: OpenMP does not survive a 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import threading
 import warnings
@@ -36,6 +37,11 @@ from models.scorers.compiling import KINDS
 from models.scorers.part import NotCompiled, Unsure
 from models.scorers.scorer import Scorer
 from models.user_code import Bundle
+
+# What an error says that is about the machine at this moment, not about the file.
+PASSING = frozenset(
+    {errno.EIO, errno.ESTALE, errno.ETIMEDOUT, errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+)
 
 log = structlog.get_logger()
 
@@ -125,7 +131,8 @@ class LoadedModel:
 def load(manifest: Manifest, folder: Path) -> LoadedModel:
     """The version whose files lie in ``folder``; nothing is used unless its digest is the recorded one.
 
-    Raises ArtefactRefused: ``digest_mismatch``, ``artefact_missing``, or what makes the files unusable here.
+    Raises ArtefactRefused: ``digest_mismatch``, ``artefact_missing``, or what makes the files unusable here;
+    MemoryError or OSError where that is for the moment only.
     """
     scorer = _read_scorer(manifest, folder)
     bundle = Bundle(folder, manifest.code) if manifest.code else None
@@ -182,7 +189,14 @@ def _unpickle(folder: Path, stored: StoredFile, bundle: Bundle | None) -> Any:
             return joblib.load(stream)
         # unpickling runs any code and fails in any way; each is told apart and raised again as one kind
         except Exception as error:
+            if _may_pass(error):
+                raise
             raise explain(path, stored.source, modules, error) from error
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the machine is short of something or its disk away, so that another try may go well."""
+    return isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in PASSING)
 
 
 @contextmanager
@@ -192,6 +206,8 @@ def _verified(folder: Path, stored: StoredFile) -> Iterator[IO[bytes]]:
     try:
         stream = path.open("rb")
     except OSError as error:
+        if _may_pass(error):
+            raise
         raise ArtefactRefused(
             "artefact_missing", f"{path} cannot be read ({error.strerror}); add the model again."
         ) from error

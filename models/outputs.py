@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from models.errors import ArtefactRefused
+from models.errors import UnexpectedOutput
 from models.estimators import classes_of, predicts_by_argmax
 from models.manifest import ARROW_LABELS, Manifest, Target, output_schema
 
@@ -79,7 +79,7 @@ def checked_predictions(predicted: Any, rows: int, targets: Sequence[Target]) ->
         values = values[:, 0]
     expected = (rows,) if len(targets) == 1 else (rows, len(targets))
     if values.shape != expected:
-        raise ArtefactRefused(
+        raise UnexpectedOutput(
             "unexpected_output",
             f"predict answered {rows} rows with an array of shape {values.shape}, expected {expected}.",
         )
@@ -92,7 +92,7 @@ def checked_probabilities(answered: Any, rows: int, targets: Sequence[Target]) -
     shapes = [np.shape(matrix) for matrix in matrices]
     expected = [(rows, len(target.classes or ())) for target in targets]
     if shapes != expected:
-        raise ArtefactRefused(
+        raise UnexpectedOutput(
             "unexpected_output", f"predict_proba answered with shapes {shapes}, expected {expected}."
         )
     return [np.asarray(matrix, dtype=np.float64, order="F") for matrix in matrices]
@@ -154,7 +154,7 @@ def _positions(values: np.ndarray, classes: np.ndarray) -> np.ndarray:
     positions = pd.Index(classes).get_indexer(pd.Index(values))
     if len(positions) and positions.min() < 0:
         stranger = values[int(positions.argmin())]
-        raise ArtefactRefused("unexpected_output", f"predict answered {stranger!r}, not one of classes_.")
+        raise UnexpectedOutput("unexpected_output", f"predict answered {stranger!r}, not one of classes_.")
     return np.asarray(positions)
 
 

@@ -80,9 +80,13 @@ class _Stored:
             return self._array(stored["array"])
         if stored["part"] not in self.kinds:
             raise NotCompiled(f"the stored scorer has a part {stored['part']!r}, which is not known here")
-        return self.kinds[stored["part"]](
-            **{name: self.value(value) for name, value in stored["fields"].items()}
-        )
+        values = {name: self.value(value) for name, value in stored["fields"].items()}
+        try:
+            return self.kinds[stored["part"]](**values)
+        except TypeError as error:
+            raise NotCompiled(
+                f"the stored scorer was written by another version of Rowmill: {error}"
+            ) from error
 
     def _array(self, start: int) -> np.ndarray:
         self.arrays.seek(start)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,10 +16,11 @@ from sklearn.ensemble import RandomForestClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
 from sklearn.svm import SVC
 
+from jobs.scoring import Scorer, score_rows
 from models.cache import ModelCache
 from models.errors import ArtefactRefused
 from models.loading import LoadedModel, load
-from models.manifest import SKLEARN, Manifest
+from models.manifest import SKLEARN, Manifest, output_schema
 from tests.unit.models.making import added, saved_csv, table_of
 
 NAMES = list("abcd")
@@ -79,6 +84,42 @@ def test_a_changed_pickle_is_found_out_when_it_is_needed(version: Manifest, tmp_
     with pytest.raises(ArtefactRefused, match="changed") as refused:
         _ = model.estimator
     assert refused.value.code == "digest_mismatch"
+
+
+def test_trouble_with_the_pickle_is_never_taken_for_bad_rows(
+    version: Manifest, tmp_path: Path, rows: pd.DataFrame
+) -> None:
+    model = load(version, tmp_path / "store")
+    (tmp_path / "store" / version.artefact.file).unlink()
+    left_to_the_estimator = table_of(rows.assign(a=np.inf))
+    scorer = Scorer(output_schema(version, confidence=False), model.score, call_rows=100)
+    with pytest.raises(ArtefactRefused, match="cannot be read"):
+        score_rows(scorer, left_to_the_estimator, len(rows), [], lambda: None)
+
+
+@pytest.mark.parametrize("trouble", [errno.EMFILE, errno.ESTALE, errno.EIO])
+def test_what_may_pass_is_not_held_against_the_version(
+    version: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: int
+) -> None:
+    def no_file(path: Path, *_arguments: Any) -> Any:
+        raise OSError(trouble, os.strerror(trouble), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "open", no_file)
+        with pytest.raises(OSError, match=os.strerror(trouble)):
+            load(version, tmp_path / "store")
+    load(version, tmp_path / "store")
+
+
+def test_too_little_memory_is_not_held_against_the_version(
+    version: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(_stream: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr(joblib, "load", no_memory)
+    with pytest.raises(MemoryError):
+        load(version.model_copy(update={"scorer": None}), tmp_path / "store")
 
 
 def test_a_changed_scorer_is_not_loaded(version: Manifest, tmp_path: Path) -> None:

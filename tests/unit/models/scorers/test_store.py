@@ -143,3 +143,13 @@ print([m.pss for m in psutil.Process().memory_maps() if m.path.endswith({ARRAYS!
     command = [sys.executable, "-c", script]
     share = int(subprocess.run(command, check=True, capture_output=True, text=True, timeout=100).stdout)
     assert share == pytest.approx(size / 2, rel=0.1)
+
+
+def test_what_another_version_wrote_is_no_scorer(tmp_path: Path) -> None:
+    @dataclass(frozen=True)
+    class Taller(Leaf):
+        height: int
+
+    save(Branch((Leaf(1),), "a"), tmp_path)
+    with pytest.raises(NotCompiled, match="another version of Rowmill"):
+        read(tmp_path, {**KINDS, "leaf": Taller})
