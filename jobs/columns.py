@@ -144,8 +144,13 @@ def _refuse_types(manifest: Manifest, shape: InputShape, wanted: Sequence[Wanted
 def refuse_mistyped(manifest: Manifest, columns: Columns, head: ChunkRows) -> None:
     """Refuse a text file whose first rows have no value of a column of the type that the model takes.
 
-    One value that is fits is enough: the others are row errors.
+    One value that fits is enough: the others are row errors.
     """
+    _raise_mistyped(manifest, mistyped(columns, head, "send decimal=,"))
+
+
+def mistyped(columns: Columns, head: ChunkRows, decimal_comma: str) -> list[dict[str, Any]]:
+    """What :func:`refuse_mistyped` refuses; ``decimal_comma`` is what to do if the file has such numbers."""
     errors = []
     for want in columns.wanted:
         bad = [
@@ -154,9 +159,9 @@ def refuse_mistyped(manifest: Manifest, columns: Columns, head: ChunkRows) -> No
         if bad and not _any_valid(head.columns.column(want.name)):
             found = f"holds {bad[0].value!r} and no value that fits in the first rows"
             if re.fullmatch(r"[+-]?[0-9]+,[0-9]+", bad[0].value or ""):
-                found += " (if the comma is the decimal mark, send decimal=,)"
+                found += f" (if the comma is the decimal mark, {decimal_comma})"
             errors.append(_mistyped(want, found))
-    _raise_mistyped(manifest, errors)
+    return errors
 
 
 def _any_valid(column: pa.ChunkedArray) -> bool:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from base.files import sha256_of
 from base.settings import Settings
-from jobs.holdout import measure
-from models.gate import Bar, BarMissed, Evaluation, Rival, checks
+from jobs.measuring import measure, measure_beside, naming_rival
+from models.gate import Bar, BarMissed, Contest, Evaluation, Measured, checks
 from models.loading import LoadedModel
 from models.manifest import Manifest
 from models.registry import PRODUCTION, Registry
@@ -19,7 +19,7 @@ from models.registry import PRODUCTION, Registry
 class Gate:
     """What a new version must reach on the rows of ``holdout``, whose labels are in the column ``target``.
 
-    ``better_than`` is an alias or a version of the same model, which is measured on the same rows.
+    ``better_than`` is an alias or a version of the same model, which is judged on the same rows.
     """
 
     registry: Registry
@@ -33,8 +33,7 @@ class Gate:
         """Measure a version that is about to be added. Raises BarMissed, or ModelError for what cannot be."""
         name = model.manifest.name
         other = self._rival(name)  # a wrong name is told before the work
-        measured = measure(model, self.holdout, self.target, self.settings)
-        rival = None if other is None else self._measured(other)
+        measured, contest = self._measured(model, other)
         default = "rmse" if model.manifest.task == "regression" else "accuracy"
         gated = bool(self.bars or self.better_than)
         evaluation = Evaluation(
@@ -43,8 +42,8 @@ class Gate:
             rows=measured.rows,
             unlabelled=measured.unlabelled,
             metrics=measured.figures,
-            checks=tuple(checks(self.bars, measured, default, rival, gated=gated)),
-            rival=rival,
+            checks=tuple(checks(self.bars, measured, default, contest, gated=gated)),
+            rival=None if contest is None else contest.rival,
         )
         if evaluation.missed:
             raise BarMissed(name, evaluation)
@@ -61,7 +60,9 @@ class Gate:
         plain = self.better_than == PRODUCTION
         return self.registry.resolve(name if plain else f"{name}@{self.better_than}")
 
-    def _measured(self, other: Manifest) -> Rival:
-        model = self.registry.load(other.name, other.version)
-        figures = measure(model, self.holdout, self.target, self.settings).figures
-        return Rival(version=other.reference, metrics=figures)
+    def _measured(self, model: LoadedModel, other: Manifest | None) -> tuple[Measured, Contest | None]:
+        if other is None:
+            return measure(model, self.holdout, self.target, self.settings), None
+        with naming_rival(other):
+            rival = self.registry.load(other.name, other.version)
+        return measure_beside(rival, model, self.holdout, self.target, self.settings)

@@ -104,10 +104,19 @@ class Check(_Record):
 
 
 class Rival(_Record):
-    """Another version, measured on the same rows."""
+    """Another version, measured on the same rows; what it has no answer to counts against it."""
 
     version: str
     metrics: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Contest:
+    """A version and another one, judged alike; ``terms`` says how, where not all rows were answered."""
+
+    figures: Mapping[str, float | None]
+    rival: Rival
+    terms: str = ""
 
 
 class Evaluation(_Record):
@@ -137,9 +146,11 @@ class BarMissed(ModelError):
 
 
 def checks(
-    bars: Sequence[Bar], measured: Measured, default: str, rival: Rival | None, *, gated: bool
+    bars: Sequence[Bar], measured: Measured, default: str, contest: Contest | None, *, gated: bool
 ) -> Iterator[Check]:
-    """What was asked, in order. ``default`` is the metric that counts against a rival if no bar names one.
+    """What was asked, in order.
+
+    Against a rival the first metric counts that a bar names and the rival has, else ``default``.
 
     ``gated`` says that anything was asked at all: then rows without an answer are bars too.
     """
@@ -150,20 +161,30 @@ def checks(
     for bar in asked:
         found = figures.get(bar.metric)
         yield Check(asked=str(bar), metric=bar.metric, found=found, met=bar.is_met(found))
-    if rival is not None:
-        metric = next((bar.metric for bar in bars if bar.metric != FAILED), default)
-        yield _better(metric, figures.get(metric), rival)
+    if contest is not None:
+        theirs = contest.rival.metrics
+        named = (bar.metric for bar in bars if bar.metric != FAILED)
+        yield _better(next((name for name in named if theirs.get(name) is not None), default), contest)
 
 
-def _better(metric: str, found: float | None, rival: Rival) -> Check:
-    """Better, not as good: a new version that changes nothing is not worth the move."""
+def _better(metric: str, contest: Contest) -> Check:
+    """Better, not as good: a new version that changes nothing is not worth the move.
+
+    As good with answers to more rows is better, and anything is better than a rival without a figure.
+    """
     sign, direction = (">", 1) if metric in HIGHER_IS_BETTER else ("<", -1)
-    other = rival.metrics.get(metric)
-    met = False
-    if other is not None and found is not None:
-        met = direction * (found - other) > ROUNDING * max(1.0, abs(other))
-    asked = f"{metric}{sign}{shown(other)} of {rival.version}"
+    found, other = contest.figures.get(metric), contest.rival.metrics.get(metric)
+    met = found is not None
+    if found is not None and other is not None:
+        gain, rounding = direction * (found - other), ROUNDING * max(1.0, abs(other))
+        met = gain > rounding or (gain >= -rounding and _answers_more(contest))
+    asked = f"{metric}{sign}{shown(other)} of {contest.rival.version}{contest.terms}"
     return Check(asked=asked, metric=metric, found=found, met=met)
+
+
+def _answers_more(contest: Contest) -> bool:
+    ours, theirs = contest.figures.get(FAILED) or 0.0, contest.rival.metrics.get(FAILED) or 0.0
+    return ours < theirs
 
 
 def shown(value: float | None) -> str:

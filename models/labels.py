@@ -1,12 +1,14 @@
 """The true labels of a file, as a model knows them: "1", 1 and 1.0 are one class, names of classes too.
 
 Results show labels as ``--labels`` names them; a file from training has those of training. Both are taken.
+Blanks at the edges of a label or a class do not matter, unless classes differ in nothing else.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pyarrow as pa
@@ -25,12 +27,10 @@ class Alphabet:
 
     def __init__(self, classes: Sequence[Label], names: Mapping[str, str] | None) -> None:
         self.classes = classes
-        texts = {label_text(label): position for position, label in enumerate(self.classes)}
-        originals = names or {}
-        self._texts = {
-            **{text: texts[shown] for text, shown in originals.items() if shown in texts},
-            **texts,
-        }
+        self._names = names or {}
+        shown = {label_text(label): position for position, label in enumerate(self.classes)}
+        texts = {**{text: shown[name] for text, name in self._names.items() if name in shown}, **shown}
+        self._texts = {**_without_blanks(texts), **texts}
         self._numbers: dict[float, int] = {}
         for position, label in enumerate(self.classes):
             if isinstance(label, bool):
@@ -38,6 +38,25 @@ class Alphabet:
         for text, position in self._texts.items():
             if (number := _number(text)) is not None:
                 self._numbers.setdefault(number, position)
+
+    def with_those_of(self, other: Alphabet) -> Self:
+        """The same classes at the same positions; behind them those of ``other`` that are none of these."""
+        theirs = {shown: original for original, shown in other._names.items()}
+        names: dict[str, str] = {}
+        strangers = []
+        for label in other.classes:
+            text = label_text(label)
+            own = self._own(label) or self._own(theirs.get(text, label))
+            if own is None:
+                strangers.append(label)
+            else:
+                names[text] = own
+        return type(self)([*self.classes, *strangers], {**other._names, **names, **self._names})
+
+    def _own(self, label: Label) -> str | None:
+        """What a label of another model is called here."""
+        position = self._position(label)
+        return None if position in (None, MISSING) else label_text(self.classes[position])
 
     def positions(self, column: pa.ChunkedArray, first_row: int) -> np.ndarray:
         """Where each label stands among the classes; MISSING for a row that has none.
@@ -58,9 +77,11 @@ class Alphabet:
         return found
 
     def _position(self, value: Any) -> int | None:
-        text = value.strip() if isinstance(value, str) else "" if value is None else label_text(value)
-        if text in self._texts:
-            return self._texts[text]
+        verbatim = "" if value is None else label_text(value)
+        text = verbatim.strip()
+        for written in (verbatim, text):
+            if written in self._texts:
+                return self._texts[written]
         if text.lower() in _MISSING_WORDS:
             return MISSING
         number = _number(text)
@@ -76,6 +97,14 @@ class Alphabet:
             f"Row {row} of the holdout has the label {value!r}, which is none of the model's classes "
             f"({shown}{more}). Name the column of the labels with --target, or mend the file.",
         )
+
+
+def _without_blanks(texts: Mapping[str, int]) -> dict[str, int]:
+    """Labels without the blanks at their edges, where that leaves no doubt which class is meant."""
+    meant = defaultdict(set)
+    for text, position in texts.items():
+        meant[text.strip()].add(position)
+    return {text: positions.pop() for text, positions in meant.items() if text and len(positions) == 1}
 
 
 def true_numbers(column: pa.ChunkedArray, first_row: int) -> np.ndarray:

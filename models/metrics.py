@@ -36,6 +36,10 @@ class LabelMetrics:
         self._predicted += np.bincount(predicted, minlength=self._classes)
         self._right += np.bincount(true[true == predicted], minlength=self._classes)
 
+    def miss(self, true: np.ndarray) -> None:
+        """Positions of rows that have no answer, which is no right one."""
+        self._true += np.bincount(true, minlength=self._classes)
+
     def figures(self) -> Figures:
         rows = int(self._true.sum())
         if not rows:
@@ -57,6 +61,7 @@ class ProbabilityMetrics:
     """
 
     def __init__(self, classes: int) -> None:
+        self._classes = classes
         self._rows = 0
         self._has_gaps = False
         self._log_loss = self._brier = 0.0
@@ -65,17 +70,30 @@ class ProbabilityMetrics:
         self._halves = 2 if classes == 2 else 1
 
     def add(self, true: np.ndarray, probabilities: np.ndarray) -> None:
-        """Positions of the true classes, and probabilities; NaN among them leaves nothing to be told."""
+        """Positions of the true classes, and probabilities; NaN among them leaves nothing to be told.
+
+        A position behind the last class is a label that the model does not know: it gave it no probability.
+        """
         if self._has_gaps or np.isnan(probabilities).any():
             self._has_gaps = True
             return
-        of_true = probabilities[np.arange(len(true)), true]
+        known = np.flatnonzero(true < self._classes)
+        of_true = np.zeros(len(true))
+        of_true[known] = probabilities[known, true[known]]
         self._rows += len(true)
         self._log_loss -= float(np.log(np.clip(of_true, _SMALLEST, 1.0)).sum())
         # the sum of (p - y)², in which y is 1 for the true class only
         self._brier += float(np.square(probabilities).sum() - 2 * of_true.sum() + len(true))
         for index, ranking in self._rankings.items():
             ranking.add(probabilities[:, index], true == index)
+
+    def miss(self, true: np.ndarray) -> None:
+        """Rows that have no answer count as if the model had been sure of another label."""
+        self._rows += len(true)
+        self._log_loss -= math.log(_SMALLEST) * len(true)
+        self._brier += 2 * len(true)
+        for index, ranking in self._rankings.items():
+            ranking.add(np.where(true == index, -np.inf, np.inf), true == index)
 
     def figures(self) -> Figures:
         rows = 0 if self._has_gaps else self._rows

@@ -22,7 +22,7 @@ from sklearn.naive_bayes import GaussianNB, MultinomialNB
 from sklearn.pipeline import make_pipeline
 
 from base.settings import Settings
-from jobs.holdout import measure
+from jobs.measuring import measure
 from models.errors import ModelError
 from models.loading import LoadedModel
 from models.manifest import ImageSpec
@@ -217,6 +217,18 @@ def test_columns_without_names_are_counted_without_the_label(
     measured = measure(model, write(frame, tmp_path / "held.csv"), "target", settings)
     predicted = model.estimator.predict(HELD[FEATURES].to_numpy())
     assert measured.metrics["accuracy"] == truth.accuracy_score(HELD["target"], predicted)
+
+
+@pytest.mark.parametrize("name", ["held.csv", "held.csv.gz", "held.jsonl"])
+def test_a_column_that_cannot_be_read_is_the_files_fault(
+    name: str, model: LoadedModel, settings: Settings, tmp_path: Path
+) -> None:
+    """All rows would fail, and a version that is better than production would seem to be a poor one."""
+    frame = HELD.assign(ash=[f"{value}".replace(".", ",") for value in HELD["ash"]])
+    words = "Column 'ash' must be a number, but holds '2,14' .*mark, save the holdout as Parquet"
+    with pytest.raises(ModelError, match=words) as refused:
+        measure(model, write(frame, tmp_path / name), "target", settings)
+    assert refused.value.code == "mistyped_column"
 
 
 def test_a_file_that_is_not_there_is_refused(model: LoadedModel, settings: Settings, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from models.errors import ModelError
-from models.gate import METRICS, Bar, Measured, Rival, checks
+from models.gate import FAILED, METRICS, Bar, Contest, Measured, Rival, checks
 
 MEASURED = Measured(
     rows=200, unlabelled=3, failed=0, metrics={"accuracy": 0.9, "log_loss": 0.3, "roc_auc": None}
@@ -70,10 +70,14 @@ def _is_bar(text: str) -> bool:
     return True
 
 
-def asked(*bars: str, failed: int = 0, rival: Rival | None = None, gated: bool = True) -> dict[str, bool]:
+def asked(*bars: str, failed: int = 0, contest: Contest | None = None, gated: bool = True) -> dict[str, bool]:
     measured = Measured(MEASURED.rows, MEASURED.unlabelled, failed, MEASURED.metrics)
-    found = checks([Bar.parse(bar) for bar in bars], measured, "accuracy", rival, gated=gated)
+    found = checks([Bar.parse(bar) for bar in bars], measured, "accuracy", contest, gated=gated)
     return {check.asked: check.met for check in found}
+
+
+def against(failed: float = 0.0, **figures: float | None) -> Contest:
+    return Contest(MEASURED.figures, Rival(version="m@1", metrics={**figures, FAILED: failed}))
 
 
 def test_rows_without_an_answer_are_a_bar_unless_something_else_is_asked() -> None:
@@ -83,9 +87,20 @@ def test_rows_without_an_answer_are_a_bar_unless_something_else_is_asked() -> No
 
 
 @pytest.mark.parametrize(
-    ("other", "better"), [(0.89, True), (0.9, False), (0.9 - 1e-12, False), (0.91, False), (None, False)]
+    ("other", "better"), [(0.89, True), (0.9, False), (0.9 - 1e-12, False), (0.91, False), (None, True)]
 )
 def test_as_good_as_a_rival_is_not_better(other: float | None, better: bool) -> None:
-    rival = Rival(version="m@1", metrics={"accuracy": other, "log_loss": 0.4})
-    assert list(asked(rival=rival).values()) == [True, better]
-    assert list(asked("log_loss<=1", "accuracy>=0", rival=rival).values())[-1] is True
+    rival = against(accuracy=other, log_loss=0.4)
+    assert list(asked(contest=rival).values()) == [True, better]
+    assert list(asked("log_loss<=1", "accuracy>=0", contest=rival).values())[-1] is True
+
+
+@pytest.mark.parametrize(("other", "better"), [(0.9, True), (0.9 + 1e-12, True), (0.91, False)])
+def test_as_good_with_answers_to_more_rows_is_better(other: float, better: bool) -> None:
+    assert list(asked(contest=against(failed=0.01, accuracy=other)).values()) == [True, better]
+
+
+def test_a_rival_is_judged_by_a_metric_that_it_has() -> None:
+    rival = against(accuracy=0.8, log_loss=None)
+    assert asked("log_loss<=1", "accuracy>=0", contest=rival)["accuracy>0.8 of m@1"] is True
+    assert asked("log_loss<=1", contest=rival)["accuracy>0.8 of m@1"] is True  # the default

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import joblib
 import pytest
+from sklearn.linear_model import RidgeClassifier
 from sklearn.naive_bayes import GaussianNB
 from typer.testing import Result
 
@@ -84,6 +85,41 @@ def test_a_version_has_to_be_better_than_another(file: Path, poor: Path, holdout
     assert add(file, holdout, *better).exit_code == 0  # better than wine@1, which production means now
     unknown = add(file, holdout, "--better-than", "champion")
     assert (unknown.exit_code, "unknown_alias" in unknown.stderr) == (1, True)
+
+
+def test_a_rival_that_knows_fewer_classes_is_wrong_about_the_others(
+    file: Path, holdout: Path, tmp_path: Path
+) -> None:
+    two = tmp_path / "two.joblib"
+    joblib.dump(GaussianNB().fit(WINE[KIND < 2].to_numpy(), KIND[KIND < 2]), two)
+    assert models("add", "wine", two).exit_code == 0
+    added = add(file, holdout, "--better-than", "1", "--json")
+    assert added.exit_code == 0
+    rival = json.loads(added.stdout)["evaluation"]["rival"]
+    assert rival["metrics"]["accuracy"] == pytest.approx((KIND[::3] < 2).mean(), abs=0.02)
+
+
+def test_a_rival_without_probabilities_is_judged_by_its_labels(
+    file: Path, holdout: Path, tmp_path: Path
+) -> None:
+    plain = tmp_path / "plain.joblib"
+    joblib.dump(RidgeClassifier().fit(WINE.to_numpy(), (KIND + 1) % 3), plain)
+    assert models("add", "wine", plain).exit_code == 0
+    added = add(file, holdout, "--better-than", "1", "--require", "roc_auc>=0.9", "--json")
+    assert added.exit_code == 0
+    assert json.loads(added.stdout)["evaluation"]["checks"][-1]["metric"] == "accuracy"
+
+
+def test_a_rival_that_cannot_be_loaded_is_named_with_a_way_out(
+    file: Path, holdout: Path, data_dir: Path
+) -> None:
+    assert models("add", "wine", file).exit_code == 0
+    for stored in (data_dir / "models" / "wine" / "1").iterdir():
+        stored.write_bytes(b"no model")
+    refused = add(file, holdout, "--better-than", "production")
+    assert refused.exit_code == ExitCode.FAILED
+    assert "The rival wine@1 cannot be measured: " in refused.stderr
+    assert "or leave it out for this one. (digest_mismatch)" in refused.stderr
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,10 @@ from models.labels import MISSING, Alphabet, true_numbers
         (("no", "yes"), {"0": "no", "1": "yes"}, ["no", "1", "1.0", "yes"], [0, 1, 1, 1]),
         (("no", "yes"), {"0": "no", "1": "yes"}, [1, 0], [1, 0]),
         (("no", "1"), {"0": "no"}, ["0", "1", "no"], [0, 1, 0]),
+        ((" <=50K", " >50K"), None, [" <=50K", ">50K", " >50K  ", ""], [0, 1, 1, -1]),
+        (("a", " a", "b "), None, ["a", " a", "b", "b  "], [0, 1, 2, 2]),
+        ((" a", "a "), None, [" a", "a ", None], [0, 1, -1]),
+        (("rich", "poor"), {" >50K": "rich", " <=50K": "poor"}, [" >50K", "<=50K", "rich"], [0, 1, 0]),
     ],
 )
 def test_one_class_in_all_its_forms(
@@ -35,6 +39,30 @@ def test_one_class_in_all_its_forms(
         [pa.array(given[:1], pa.array(given).type), pa.array(given[1:], pa.array(given).type)]
     )
     assert Alphabet(classes, labels).positions(column, 0).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("rival", "new", "given", "expected"),
+    [
+        (((0, 1), None), ((0, 1, 2), None), ["0", "1", "2", ""], [0, 1, 2, -1]),
+        (((False, True), None), ((0, 1), None), [0, 1], [0, 1]),
+        (((0, 1), None), (("no", "yes"), {"0": "no", "1": "yes"}), ["0", "no", "yes"], [0, 0, 1]),
+        ((("no", "yes"), {"0": "no", "1": "yes"}), ((0, 1, 2), None), ["0", "1", "2", "yes"], [0, 1, 2, 1]),
+        ((("a", "b"), None), (("b", "NA", "c"), None), ["a", "b", "NA", "c"], [0, 1, 2, 3]),
+    ],
+)
+def test_labels_that_only_another_model_knows_come_behind_its_own(
+    rival: tuple[Any, Any], new: tuple[Any, Any], given: list[Any], expected: list[int]
+) -> None:
+    both = Alphabet(*rival).with_those_of(Alphabet(*new))
+    assert both.positions(pa.chunked_array([given]), 0).tolist() == expected
+    assert len(both.classes) == max(expected) + 1
+
+
+@pytest.mark.parametrize("classes", [(" a", "a "), ("a ", " a", "b")])
+def test_a_label_that_may_be_either_of_two_classes_is_none(classes: tuple[str, ...]) -> None:
+    with pytest.raises(ModelError, match="label 'a', which is none"):
+        Alphabet(classes, None).positions(pa.chunked_array([["a"]]), 0)
 
 
 def test_no_rows_have_no_labels() -> None:
