@@ -16,8 +16,9 @@ from rowmill.client.comparison.agreement import pair_counts
 from rowmill.client.comparison.labels import positions
 from rowmill.client.comparison.sketch import Sketch, area_under_roc
 
-# The area is that of each class against all others: two sketches a class.
+# The area is that of each class against all others: two sketches a class, which share these buckets.
 MAX_CLASSES_OF_AREA = 50
+MAX_BUCKETS = 1 << 20
 _SMALLEST = float(np.finfo(np.float64).eps)
 
 
@@ -55,7 +56,8 @@ class ProbabilityMetrics:
         self._classes = classes
         self._rows = 0
         self._log_loss = self._brier = 0.0
-        self._sketches = [(Sketch(), Sketch()) for _ in self._ranked()]
+        most = MAX_BUCKETS // max(2, 2 * len(self._ranked()))
+        self._sketches = [(Sketch(most), Sketch(most)) for _ in self._ranked()]
 
     def add(self, true: pa.Array, probabilities: np.ndarray) -> None:
         """Labels without nulls; probabilities by row and class, none of them NaN."""

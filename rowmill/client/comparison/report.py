@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from rowmill.client.comparison.answers import Target
 from rowmill.client.comparison.document import ComparedRows
+from rowmill.client.comparison.labels import Writing
 from rowmill.client.comparison.tallies import tally
 from rowmill.client.errors import NotComparable
 
@@ -18,14 +19,18 @@ BATCH_ROWS = 65_536
 
 
 def compare_files(
-    first: Path, second: Path, targets: Sequence[Target], labels: Sequence[str] = ()
+    first: Path,
+    second: Path,
+    targets: Sequence[Target],
+    labels: Sequence[str] = (),
+    writing: Writing = Writing(),  # noqa: B008 - frozen
 ) -> ComparedRows:
     """Compare two results of one input; `labels` are columns of the first, one a target.
 
-    Raises NotComparable if they are not results of the same rows.
+    Raises NotComparable if they are not results of the same rows, or for columns that hold no labels.
     """
     of_targets: Sequence[str | None] = labels or [None] * len(targets)
-    tallies = [tally(target, label) for target, label in zip(targets, of_targets, strict=True)]
+    tallies = [tally(target, label, writing) for target, label in zip(targets, of_targets, strict=True)]
     rows = compared = 0
     failed = {"first_only": 0, "second_only": 0, "both": 0}
     for one, other in in_step(first, second):

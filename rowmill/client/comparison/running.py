@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from rowmill.client.comparison.answers import reference, targets
 from rowmill.client.comparison.document import Comparison
+from rowmill.client.comparison.labels import Writing
 from rowmill.client.comparison.report import compare_files
 from rowmill.client.options import JobOptions
 from rowmill.client.resource import JobResource
@@ -46,7 +47,7 @@ def run(
     other.wait(timeout, scored)
     with tempfile.TemporaryDirectory(prefix="rowmill-") as folder:
         files = [each.download(Path(folder) / f"{each.id}.parquet") for each in (job, other)]
-        found = compare_files(files[0], files[1], compared, columns)
+        found = compare_files(files[0], files[1], compared, columns, _writing(options))
     return {"models": exact, "jobs": [job.id, other.id], **found}
 
 
@@ -59,6 +60,15 @@ def _two(models: Sequence[str]) -> tuple[str, str]:
 def _description(transport: Transport, name: str) -> dict[str, Any]:
     described: dict[str, Any] = transport.json("GET", f"/models/{quote(name, safe='@')}")
     return described
+
+
+def _writing(options: JobOptions) -> Writing:
+    """Kept columns are copied as they stand, so labels are read by the same options as the file was."""
+    words = options.get("null_values") or ()
+    return Writing(
+        decimal=options.get("decimal") or ".",
+        null_words=frozenset(words.split(",") if isinstance(words, str) else words),
+    )
 
 
 def _columns(labels: str | Sequence[str] | None, count: int) -> list[str]:

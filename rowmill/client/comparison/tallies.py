@@ -9,22 +9,23 @@ import pyarrow.compute as pc
 from rowmill.client.comparison.agreement import Agreement
 from rowmill.client.comparison.answers import Answers, Target
 from rowmill.client.comparison.document import ComparedTarget
-from rowmill.client.comparison.labels import Alphabet, numbers
+from rowmill.client.comparison.labels import Alphabet, Writing
 from rowmill.client.comparison.metrics import LabelMetrics, NumberMetrics, ProbabilityMetrics
 from rowmill.client.comparison.scores import Scores, numbers_of, score_columns, score_name, score_of
+from rowmill.client.comparison.truth import TrueLabels, TrueNumbers
 
 
-def tally(target: Target, label: str | None) -> ClassTally | NumberTally:
+def tally(target: Target, label: str | None, writing: Writing) -> ClassTally | NumberTally:
     """Where the rows of one target are counted; `label` is the column of the true ones."""
-    return ClassTally(target, label) if target.is_classes else NumberTally(target, label)
+    return (ClassTally if target.is_classes else NumberTally)(target, label, writing)
 
 
 class NumberTally:
     """One target of two regressors."""
 
-    def __init__(self, target: Target, label: str | None) -> None:
+    def __init__(self, target: Target, label: str | None, writing: Writing) -> None:
         self._target = target
-        self._label = label
+        self._truth = None if label is None else TrueNumbers(label, writing)
         self._scores = Scores(target.first.prediction)
         self._metrics = NumberMetrics(), NumberMetrics()
         self._labelled = 0
@@ -32,9 +33,9 @@ class NumberTally:
     def add(self, first: pa.RecordBatch, second: pa.RecordBatch) -> None:
         ours, theirs = (numbers_of(batch.column(self._target.first.prediction)) for batch in (first, second))
         self._scores.add(ours, theirs)
-        if self._label is None:
+        if self._truth is None:
             return
-        true = numbers_of(numbers(first.column(self._label)))
+        true = self._truth.of(first)
         usable = np.isfinite(true) & np.isfinite(ours) & np.isfinite(theirs)
         self._labelled += int(usable.sum())
         for metrics, predicted in zip(self._metrics, (ours, theirs), strict=True):
@@ -42,7 +43,8 @@ class NumberTally:
 
     def report(self) -> ComparedTarget:
         metrics = None
-        if self._label is not None:
+        if self._truth is not None:
+            self._truth.check()
             ours, theirs = (metrics.report() for metrics in self._metrics)
             metrics = {"rows": self._labelled, "first": ours, "second": theirs}
         return {
@@ -60,15 +62,15 @@ class NumberTally:
 class ClassTally:
     """One target of two classifiers."""
 
-    def __init__(self, target: Target, label: str | None) -> None:
+    def __init__(self, target: Target, label: str | None, writing: Writing) -> None:
         self._target = target
-        self._label = label
         self._alphabet = Alphabet.of(target)
         self._agreement = Agreement()
         name = score_name(target)
         self._scores = None if name is None else Scores(name)
         self._sides = [_Side(answers, self._alphabet) for answers in (target.first, target.second)]
-        self._classes = pa.chunked_array([side.classes for side in self._sides]).unique()
+        classes = pa.chunked_array([side.classes for side in self._sides]).unique()
+        self._truth = None if label is None else TrueLabels(label, self._alphabet, classes, writing)
         self._labelled = 0
 
     def add(self, first: pa.RecordBatch, second: pa.RecordBatch) -> None:
@@ -82,8 +84,8 @@ class ClassTally:
                     for side, batch in zip(self._sides, batches, strict=True)
                 )
             )
-        if self._label is not None:
-            true = self._alphabet.given(first.column(self._label), self._classes)
+        if self._truth is not None:
+            true = self._truth.of(first)
             is_known = pc.is_valid(true)
             self._labelled += is_known.true_count
             for side, batch in zip(self._sides, batches, strict=True):
@@ -91,7 +93,8 @@ class ClassTally:
 
     def report(self) -> ComparedTarget:
         metrics = None
-        if self._label is not None:
+        if self._truth is not None:
+            self._truth.check()
             ours, theirs = (side.report() for side in self._sides)
             metrics = {"rows": self._labelled, "first": ours, "second": theirs}
         return {

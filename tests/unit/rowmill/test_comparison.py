@@ -149,6 +149,8 @@ def test_numbers_compare_as_scikit_learn_says(tmp_path: Path) -> None:
         (pa.array([1, 0, 1]), pa.array([1.0, 0.0, 0.0]), ["1", "0.0", " 1 "]),
         (pa.array([True, False, True]), pa.array(["true", "false", "false"]), ["True", "0", "TRUE"]),
         (pa.array([1, 0, 1]), pa.array(["1", "0", "0"]), [1, 0, 1]),
+        (pa.array([True, False, True]), pa.array([1, 0, 0]), ["True", "0", "1"]),
+        (pa.array([1.0, 0.0, 1.0]), pa.array([True, False, False]), [True, False, True]),
     ],
 )
 def test_labels_of_other_types_are_the_same_labels(
