@@ -6,6 +6,7 @@ the copy that is kept, so what was checked is what will be loaded.
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -104,6 +105,9 @@ def prepare(new: NewVersion, folder: Path) -> Manifest:
         manifest = manifest.model_copy(update={"scorer": record, "weights": _weights(estimator, manifest)})
         model = LoadedModel(manifest, lambda: estimator, scorer=scorer, bundle=bundle)
         manifest = _with_cost(model, rows)
+    # what is measured now is all of this once more; a model and its scorer hold each other
+    del model, scorer
+    gc.collect()
     with warnings.catch_warnings(action="ignore"), threadpool_limits(1):
         return _with_memory(manifest, folder)
 

@@ -48,7 +48,8 @@ def fitted_tree(member: Any, scale: float = 1.0) -> Tree:
         threshold=inner.threshold,
         nan_left=inner.missing_go_to_left,
         by_category=np.zeros(inner.node_count, bool),
-        values=scale * inner.value[:, 0, :],
+        # a forest's values, all trees together, would be half of its size once more
+        values=inner.value[:, 0, :] if scale == 1 else scale * inner.value[:, 0, :],
     )
 
 
