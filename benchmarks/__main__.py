@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from benchmarks import fairness, memory, outage, scorers, small, speed
+from benchmarks import fairness, mapped, memory, outage, scorers, small, speed
 from benchmarks.contestants import (
     Task,
     image_loop,
@@ -47,6 +47,8 @@ def main() -> None:
         found["memory"] = [vars(peaks) for peaks in memory.measure(plan)]
     if "scorers" in plan.parts:
         found["scorers"] = scorers.measure(plan.scorer_rows, plan.rounds, write=not plan.is_quick)
+    if "mapped" in plan.parts:
+        found["mapped"] = mapped.measure(plan)
     if plan.json_file:
         plan.json_file.write_text(json.dumps(found, indent=2) + "\n")
 

@@ -12,7 +12,8 @@ from benchmarks.front_door.peers import PEERS
 
 FORMATS = ("csv", "parquet")
 CONTESTANTS = ("pandas", "limit", "rowmill")
-PARTS = ("speed", "small", "fairness", "outage", "predict", "beside", "shadow", "images", "memory", "scorers")
+_ON_STACK = ("speed", "small", "fairness", "outage", "predict", "beside", "shadow", "images")
+PARTS = (*_ON_STACK, "memory", "scorers", "mapped")
 
 
 @dataclass(frozen=True)
