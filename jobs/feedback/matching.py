@@ -19,7 +19,9 @@ from jobs.feedback.pieces import Result, batches, count_rows
 from jobs.feedback.sent import SHOWN, Sent, Tally
 from models.payload import MAX_KEY_LENGTH
 
-BLOCK_ROWS = 1 << 20
+BLOCK_ROWS = 1 << 18
+# Each is an open file while it is written.
+MOST_BUCKETS = 512
 _ROWS = pa.schema([("key", pa.string()), ("row", pa.int64())])
 
 
@@ -50,7 +52,7 @@ def _by_row(result: Result, sent: Sent, tally: Tally) -> Iterator[pa.Table]:
 
 def _by_key(files: Files, result: Result, column: str, sent: Sent, tally: Tally) -> Iterator[pa.Table]:
     labels = sum(map(len, sent.tables()))
-    count = 1 + max(labels, count_rows(result)) // BLOCK_ROWS
+    count = min(1 + max(labels, count_rows(result)) // BLOCK_ROWS, MOST_BUCKETS)
     schema = pa.schema([("key", pa.string()), ("label", arrow_type(result.kind)), ("at", pa.int64())])
     said = _Said()
     with (

@@ -94,16 +94,17 @@ def test_a_version_about_the_threshold_is_told_of_once(
     shop = watched(workshop)
     predict(100, wrong=25)
     assert falls(shop) == [("wine@1", 0.75, 100)]
-    for count, wrong in ((100, 10), (50, 25)):  # 0.825, 0.76: above by so little is no rise
-        predict(count, wrong)
-        assert falls(shop) == []
     predict(400, wrong=0)
-    assert falls(shop) == []  # 0.91: it has risen
-    predict(300, wrong=150)
-    assert falls(shop) == []  # 0.78, mostly by what it was judged by before
+    assert falls(shop) == []  # 0.95: it has risen
+    predict(400, wrong=200)
+    assert falls(shop) == []  # 0.75, much of it by what it was judged by before
     clock.advance(8 * 24 * 3600)
     predict(100, wrong=50)
     assert falls(shop) == [("wine@1", 0.5, 100)]
+    clock.advance(8 * 24 * 3600)
+    for count, wrong in ((100, 18), (50, 15)):  # 0.82, 0.78: above by so little is no rise
+        predict(count, wrong)
+        assert falls(shop) == []
 
 
 def test_only_owners_that_are_named_count(workshop: Workshop, predict: Predict) -> None:

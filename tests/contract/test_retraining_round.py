@@ -98,6 +98,7 @@ def test_what_somebody_else_puts_into_production_meanwhile_stays(
         return "wine@3"
 
     monkeypatch.setattr(retrain, "trained", trained)
+    monkeypatch.setattr(retrain, "SMOKE_SECONDS", 1)
     with pytest.raises(subprocess.CalledProcessError) as failed:
         retrain.one_round("wine", smoke, [])
     assert failed.value.returncode == retrain.ALIAS_MOVED
