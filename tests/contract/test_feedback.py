@@ -144,7 +144,7 @@ def test_many_blocks_and_pieces_give_what_one_does(
 
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if a hundred labels and rows were a hundred million."""
-    monkeypatch.setattr(matching, "BLOCK_ROWS", 1)
+    monkeypatch.setattr(matching, "BLOCK_ROWS", 7)
     monkeypatch.setattr(joining, "PIECE_ROWS", 7)
     monkeypatch.setattr(pieces, "PIECE_ROWS", 7)
 
