@@ -23,18 +23,24 @@ from sklearn.ensemble import (
 )
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import (
+    ARDRegression,
     BayesianRidge,
     ElasticNet,
     ElasticNetCV,
     GammaRegressor,
     HuberRegressor,
     Lars,
+    LarsCV,
     Lasso,
     LassoCV,
+    LassoLars,
+    LassoLarsCV,
+    LassoLarsIC,
     LinearRegression,
     LogisticRegression,
     LogisticRegressionCV,
     OrthogonalMatchingPursuit,
+    OrthogonalMatchingPursuitCV,
     Perceptron,
     PoissonRegressor,
     QuantileRegressor,
@@ -51,7 +57,12 @@ from sklearn.neural_network import MLPClassifier, MLPRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.svm import LinearSVC, LinearSVR
-from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+from sklearn.tree import (
+    DecisionTreeClassifier,
+    DecisionTreeRegressor,
+    ExtraTreeClassifier,
+    ExtraTreeRegressor,
+)
 
 FIT_ROWS = 20_000
 SAMPLE_ROWS = 2_000
@@ -86,6 +97,8 @@ def _models() -> Iterator[tuple[str, Any, str]]:
     yield from _linear()
     yield "DecisionTreeClassifier", DecisionTreeClassifier(random_state=0), "2"
     yield "DecisionTreeRegressor", DecisionTreeRegressor(random_state=0), "numbers"
+    yield "ExtraTreeClassifier", ExtraTreeClassifier(random_state=0), "2"
+    yield "ExtraTreeRegressor", ExtraTreeRegressor(random_state=0), "numbers"
     for classifier in (RandomForestClassifier, ExtraTreesClassifier):
         yield f"{classifier.__name__}, 100 trees", classifier(**_FOREST), "2"
     yield "RandomForestClassifier, 5 classes", RandomForestClassifier(**_FOREST), "5"
@@ -144,7 +157,13 @@ def _linear() -> Iterator[tuple[str, Any, str]]:
         ElasticNet(0.01),
         ElasticNetCV(cv=3),
         Lars(),
+        LarsCV(cv=3),
+        LassoLars(0.01),
+        LassoLarsCV(cv=3),
+        LassoLarsIC(),
         OrthogonalMatchingPursuit(),
+        OrthogonalMatchingPursuitCV(cv=3),
+        ARDRegression(),
         BayesianRidge(),
         HuberRegressor(),
         QuantileRegressor(alpha=0.0),

@@ -70,6 +70,7 @@ def _measured(case: Case, rows: int, rounds: int) -> dict[str, Any]:
         scorer = load(manifest, folder / "store").scorer
         assert scorer is not None
         found |= {"difference": record.largest_difference, "compared": record.rows_compared}
+        found["splits"] = record.splits_compared
         table = repeated(_table(case.sample, manifest.signature.names), rows)
         data = estimator_input(table, manifest.signature)
         given = data if isinstance(scorer.reader, Matrix) else table
@@ -109,4 +110,6 @@ def _line(found: dict[str, Any]) -> str:
     difference = found["difference"]
     equality = "bit-equal" if difference == 0 else f"within {difference:.1g}"
     speed = f"{found['one_row']:.0f}x | {found['batch']:.2f}x"
-    return f"| {found['title']} | {found['kind']} | {equality} on {found['compared']:,} rows | {speed} |"
+    splits = f", {found['splits']:,} splits" if found["splits"] else ""
+    where = f"{found['compared']:,} rows{splits}"
+    return f"| {found['title']} | {found['kind']} | {equality} on {where} | {speed} |"
