@@ -8,9 +8,9 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 CLIENTS := .venv-clients
 COMPILE := $(BIN)/uv pip compile --quiet pyproject.toml --universal --generate-hashes --no-header --python-version 3.11
-# Two processes, each of which takes whole files: what a file's tests share is made once. In the order of names the
-# long files with stacks of their own come early, and many short ones last.
-TEST := $(BIN)/pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# Three processes, for two cores: tests also wait. Each takes whole files: what a file's tests share is made once. In the
+# order of names the long files with stacks of their own come early, and many short ones last.
+TEST := $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 .PHONY: help install up demo test test-system test-clients faults chaos soak fuzz check bench lock

@@ -29,7 +29,7 @@ from models.registry import PRODUCTION
 from rowmill.cli import app
 from rowmill.cli.exits import ExitCode
 from rowmill.stack import Stack
-from rowmill.stack.programs import child_environment
+from rowmill.stack.programs import PROCESSES, child_environment
 from tests.conftest import EXAMPLES
 
 NAME = "wine"
@@ -41,7 +41,8 @@ EXPRESSION = re.compile(r"\$\{\{ (?:vars|secrets)\.(\w+) \}\}")
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack with leases of the usual length: a round has one try, busy machine or not."""
-    with Stack(Settings(data_dir=tmp_path_factory.mktemp("stack"), port=0, flower_port=0)) as running:
+    settings = Settings(data_dir=tmp_path_factory.mktemp("stack"), port=0)
+    with Stack(settings, only=set(PROCESSES) - {"flower"}) as running:
         yield running
 
 

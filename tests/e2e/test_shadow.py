@@ -85,7 +85,7 @@ def oddly_sent(client: httpx.Client, rows: list[list[float]], index: int) -> tup
     return answer.status_code, answer.json()["model"]["version"]
 
 
-@pytest.mark.parametrize("end", ["terminate", "kill"])
+@pytest.mark.parametrize("end", ["terminate", pytest.param("kill", marks=pytest.mark.faults)])
 def test_both_processes_have_a_challenger_and_neither_outlives_them(
     folder: Path, wine: AddedModel, end: str
 ) -> None:
