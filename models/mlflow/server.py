@@ -9,7 +9,7 @@ import math
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,7 @@ def opened(file: str) -> Iterator[Source]:
     """
     if not file.startswith(ADDRESSES):
         path = Path(file).expanduser()
-        yield _with_run(path) if folder.is_logged_model(path) else Source(path)
+        yield _here(path) if folder.is_logged_model(path) else Source(path)
         return
     with tempfile.TemporaryDirectory(prefix="rowmill-mlflow-") as place:
         yield _fetched(file, place)
@@ -61,26 +61,32 @@ def _fetched(address: str, place: str) -> Source:
         )
     try:
         path = Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=place))
-        return Source(path, _origin(mlflow, folder.run_id(path), address))
     except (mlflow.MlflowException, OSError) as error:
         raise ArtefactRefused("mlflow_failed", f"MLflow does not give {address}: {error}") from error
+    run_id = folder.run_id(path)
+    without_run = Source(path, MlflowOrigin(address=address))
+    return without_run if run_id is None else _with_run(mlflow, run_id, without_run)
 
 
-def _with_run(path: Path) -> Source:
+def _here(path: Path) -> Source:
     """A folder of this machine, and what its run tells if there is a server to ask."""
     run_id = folder.run_id(path)
     mlflow = _mlflow() if run_id else None
-    if mlflow is None or not mlflow.is_tracking_uri_set():
+    if mlflow is None or run_id is None or not mlflow.is_tracking_uri_set():
         return Source(path)
+    return _with_run(mlflow, run_id, Source(path))
+
+
+def _with_run(mlflow: Any, run_id: str, source: Source) -> Source:
+    """With what the run tells; it may be gone (`mlflow gc`), or the server away, and the model is there."""
     try:
-        return Source(path, _origin(mlflow, run_id, None))
+        origin = _origin(mlflow, run_id, source.origin.address if source.origin else None)
     except (mlflow.MlflowException, OSError) as error:
-        return Source(path, warning=f"parameters and metrics of run {run_id} are not known: {error}")
+        return replace(source, warning=f"parameters and metrics of run {run_id} are not known: {error}")
+    return replace(source, origin=origin)
 
 
-def _origin(mlflow: Any, run_id: str | None, address: str | None) -> MlflowOrigin:
-    if run_id is None:
-        return MlflowOrigin(address=address)
+def _origin(mlflow: Any, run_id: str, address: str | None) -> MlflowOrigin:
     data = mlflow.MlflowClient().get_run(run_id).data
     return MlflowOrigin(
         address=address,

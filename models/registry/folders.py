@@ -51,6 +51,10 @@ class Folders:
         staging.rename(folder)
         sync(folder.parent)
 
+    def move_out(self, name: str, version: int, staging: Path) -> None:
+        """The opposite of :meth:`move_in`, for a version that came to nothing."""
+        self.of(name, version).rename(staging)
+
     def remove(self, name: str, version: int) -> None:
         """Remove the files of a version; whoever is killed meanwhile leaves them to the next add."""
         with self.staging() as staging, suppress(FileNotFoundError):
@@ -60,8 +64,9 @@ class Folders:
 def _sweep(place: Path) -> None:
     """Remove what adds that were killed left behind, long ago."""
     for folder in place.iterdir():
-        if time.time() - folder.stat().st_mtime > STAGING_SECONDS:
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another process may just have moved its own to where it belongs
+            if time.time() - folder.stat().st_mtime > STAGING_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def sync(*paths: Path) -> None:

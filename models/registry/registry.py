@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
 from sqlalchemy import Connection, func, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from base.database import Database
 from base.database.tables import versions
@@ -37,6 +38,8 @@ _TRIES = 10
 MAX_NOTE = 500
 MAX_NAME = 128
 
+log = structlog.get_logger()
+
 
 class Registry:
     """All versions of all models. Holds nothing in memory: a version added elsewhere counts at once."""
@@ -55,10 +58,16 @@ class Registry:
             return 0
 
     def _mark_change(self) -> None:
-        """One byte more: a size, unlike a time of change, tells apart two changes of the same moment."""
-        make_folder(self._root)
-        with self._marks.open("ab") as marks:
-            marks.write(b".")
+        """One byte more: a size, unlike a time of change, tells apart two changes of the same moment.
+
+        The change holds without it; what others remember is forgotten by itself, only later.
+        """
+        try:
+            make_folder(self._root)
+            with self._marks.open("ab") as marks:
+                marks.write(b".")
+        except OSError as error:
+            log.warning("change not marked; running processes learn of it within seconds", reason=str(error))
 
     @contextmanager
     def _changing(self, name: str) -> Iterator[Connection]:
@@ -75,6 +84,7 @@ class Registry:
     def add(self, new: NewVersion, gate: Callable[[LoadedModel], Evaluation] | None = None) -> Manifest:
         """Add a version of ``new.name``; on any error nothing is left behind.
 
+        But where the database cannot even be asked, its files are, until the next version is added.
         ``gate`` is given the version as it will be loaded, and raises if it is not good enough. Raises
         ModelError ``invalid_name``, or what :func:`models.adding.prepare` refuses.
         """
@@ -92,27 +102,35 @@ class Registry:
         raise ModelError("busy", f"Other versions of {new.name} are being added at once; try again.")
 
     def _publish(self, draft: Manifest, staging: Path) -> Manifest:
-        with self._changing(draft.name) as connection:
-            newest = select(func.max(versions.c.version)).where(versions.c.name == draft.name)
-            now = self._database.now(connection)
-            manifest = draft.model_copy(
-                update={
-                    "version": (connection.execute(newest).scalar() or 0) + 1,
-                    "created_at": rfc3339(now),
-                }
+        manifest = draft
+        try:
+            with self._changing(draft.name) as connection:
+                newest = select(func.max(versions.c.version)).where(versions.c.name == draft.name)
+                number = (connection.execute(newest).scalar() or 0) + 1
+                now = self._database.now(connection)
+                manifest = draft.model_copy(update={"version": number, "created_at": rfc3339(now)})
+                # the row first: whoever holds its key is the only one who may touch the folder
+                _insert(connection, manifest, now)
+                self._folders.move_in(staging, manifest.name, manifest.version)
+                return manifest
+        except (SQLAlchemyError, OSError):
+            if not staging.exists():
+                self._take_back(manifest, staging)
+            raise
+
+    def _take_back(self, manifest: Manifest, staging: Path) -> None:
+        """Move the files of a version out again whose commit failed, unless it came through all the same."""
+        try:
+            with self._database.writing() as connection:
+                _insert(connection, manifest, 0.0)
+                self._folders.move_out(manifest.name, manifest.version, staging)
+                connection.rollback()
+        except IntegrityError:
+            pass  # there is a row: the files belong to it
+        except (SQLAlchemyError, OSError) as error:
+            log.warning(
+                "files of a version that was not added stay", model=manifest.reference, reason=str(error)
             )
-            # the row first: whoever holds its key is the only one who may touch the folder
-            connection.execute(
-                insert(versions).values(
-                    name=manifest.name,
-                    version=manifest.version,
-                    sha256=manifest.sha256,
-                    created_at=now,
-                    manifest=manifest.model_dump(mode="json"),
-                )
-            )
-            self._folders.move_in(staging, manifest.name, manifest.version)
-            return manifest
 
     def get(self, name: str, version: int) -> Manifest:
         """One version's manifest; ModelNotFound if there is none, or if it is retired."""
@@ -270,3 +288,14 @@ class Registry:
                 "invalid_note", f"A note has {MAX_NOTE} characters at most; this has {len(note)}."
             )
         return Change(self._database.now(connection), by[:MAX_NAME], note)
+
+
+def _insert(connection: Connection, manifest: Manifest, created_at: float) -> None:
+    row = {
+        "name": manifest.name,
+        "version": manifest.version,
+        "sha256": manifest.sha256,
+        "created_at": created_at,
+        "manifest": manifest.model_dump(mode="json"),
+    }
+    connection.execute(insert(versions).values(row))

@@ -5,8 +5,6 @@ Who did it is the user that is logged in to the machine.
 
 from __future__ import annotations
 
-import getpass
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,7 +14,7 @@ from base.times import rfc3339
 from models.errors import ModelError
 from models.names import Reference, parse
 from rowmill.cli.exits import say
-from rowmill.cli.registry_session import AsJson, opened_registry
+from rowmill.cli.registry_session import AsJson, opened_registry, user
 from rowmill.cli.session import print_json
 from rowmill.cli.texts import table
 
@@ -47,7 +45,7 @@ def alias(
     with opened_registry() as registry:
         manifest = registry.resolve(reference)
         name = manifest.name
-        registry.set_alias(name, manifest.version, alias, _user(), note, expected=_expected(name, if_))
+        registry.set_alias(name, manifest.version, alias, user(), note, expected=_expected(name, if_))
     say(f"{manifest.name}@{alias} is now {manifest.reference}")
 
 
@@ -59,7 +57,7 @@ def unalias(
     """Take an alias away; its history stays."""
     with opened_registry() as registry:
         name, alias = _alias(reference)
-        move = registry.drop_alias(name, alias, _user(), note, expected=_expected(name, if_))
+        move = registry.drop_alias(name, alias, user(), note, expected=_expected(name, if_))
     say(f"{name}@{alias} is gone; it pointed at {name}@{move.before}")
 
 
@@ -76,7 +74,7 @@ def rollback(
     """
     with opened_registry() as registry:
         name, alias = _alias(reference, PRODUCTION)
-        move = registry.roll_back(name, alias, _user(), note, expected=_expected(name, if_))
+        move = registry.roll_back(name, alias, user(), note, expected=_expected(name, if_))
     now = "gone again" if move.version is None else f"{name}@{move.version} again"
     spread = f" ({move.traffic})" if move.traffic else ""
     say(f"{name}@{alias} is {now}{spread}; it was {_place(name, move.before)}")
@@ -112,7 +110,7 @@ def retire(reference: Version, note: Note = None) -> None:
 
     with opened_registry() as registry:
         name, version = _version(reference)
-        registry.retire(name, version, unended_jobs, _user(), note)
+        registry.retire(name, version, unended_jobs, user(), note)
     say(f"{reference} is retired; `rowmill models rm {reference}` removes its files")
 
 
@@ -120,19 +118,11 @@ def remove(reference: Version) -> None:
     """Remove the files of a retired version; what is known about it stays."""
     with opened_registry() as registry:
         name, version = _version(reference)
-        registry.remove(name, version, _user())
+        registry.remove(name, version, user())
     say(f"the files of {reference} are removed")
 
 
 COMMANDS: Sequence[Callable[..., None]] = (alias, unalias, rollback, history, retire)
-
-
-def _user() -> str:
-    """Who is logged in; in a container that may be a number without a name."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # OSError since Python 3.13
-        return f"uid {os.getuid()}"
 
 
 def _alias(reference: str, default: str | None = None) -> tuple[str, str]:

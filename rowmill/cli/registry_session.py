@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -18,15 +21,25 @@ if TYPE_CHECKING:
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, one document a line.")]
 
 
+def user() -> str:
+    """Who is logged in; in a container that may be a number without a name."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # OSError since Python 3.13
+        return f"uid {os.getuid()}"
+
+
 @contextmanager
 def opened_registry() -> Iterator[Registry]:
     """The registry of the settings; what it refuses becomes one line and an exit code."""
     # slow, because it brings scikit-learn along, and `rowmill --help` must answer at once
+    import structlog  # noqa: PLC0415
     from sqlalchemy.exc import OperationalError  # noqa: PLC0415
 
     from base.database import Database  # noqa: PLC0415
     from models.registry import Registry  # noqa: PLC0415
 
+    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))  # stdout is for data
     settings = Settings()
     database = Database(settings.database_url)
     try:

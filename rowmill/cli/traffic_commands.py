@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import re
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +12,7 @@ from models.errors import ModelError
 from models.names import parse
 from rowmill.cli.exits import say
 from rowmill.cli.life_commands import Note
-from rowmill.cli.registry_session import opened_registry
+from rowmill.cli.registry_session import opened_registry, user
 
 if TYPE_CHECKING:
     from models.traffic import Arm
@@ -44,12 +43,11 @@ def split(
 
     with opened_registry() as registry:
         name, alias = _alias(reference)
-        user = getpass.getuser()
         if off:
-            now = registry.end_split(name, alias, user, note)
+            now = registry.end_split(name, alias, user(), note)
         else:
             wanted = Traffic(tuple(_arm(name, text) for text in arms or ()), sticky_by)
-            now = registry.split(name, alias, wanted, user, note)
+            now = registry.split(name, alias, wanted, user(), note)
     say(f"{name}@{alias}: {now}")
 
 
@@ -66,11 +64,10 @@ def shadow(
         raise typer.BadParameter("name the challenger, such as churn@5, or say --off")
     with opened_registry() as registry:
         name, alias = _alias(reference)
-        user = getpass.getuser()
         if challenger is None:
-            now = registry.end_shadow(name, alias, user, note)
+            now = registry.end_shadow(name, alias, user(), note)
         else:
-            now = registry.shadow(name, alias, _version(name, challenger), user, note)
+            now = registry.shadow(name, alias, _version(name, challenger), user(), note)
     say(f"{name}@{alias}: {now}")
 
 

@@ -129,7 +129,11 @@ def test_whoever_has_no_name_has_a_number(registry: Registry, monkeypatch: pytes
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", nobody)
     assert models("alias", "wine@1", "production").exit_code == 0
-    assert registry.history("wine", "production")[0].by == f"uid {os.getuid()}"
+    assert models("shadow", "wine@production", "wine@2").exit_code == 0
+    assert models("shadow", "wine@production", "--off").exit_code == 0
+    assert models("split", "wine@production", "wine@1=1", "wine@2=1").exit_code == 0
+    history = registry.history("wine", "production")
+    assert [event.by for event in history] == [f"uid {os.getuid()}"] * 4
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from sklearn.linear_model import LinearRegression
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, event, select
+from sqlalchemy.exc import OperationalError
 
 from base.database import Database
 from base.database.tables import alias_moves, versions
@@ -170,6 +171,35 @@ def test_a_folder_without_a_row_is_replaced(registry: Registry, file: Path, data
     (registry.folder("line", 1) / "left over").write_text("")
     registry.add(NewVersion("line", file, compiled=False))
     assert [path.name for path in registry.folder("line", 1).iterdir()] == ["model.joblib"]
+
+
+@pytest.mark.parametrize("came_through", [False, True])
+def test_a_commit_that_fails_leaves_nothing_unless_it_came_through(
+    registry: Registry, file: Path, database: Database, *, came_through: bool
+) -> None:
+    def fail(connection: Connection) -> None:
+        if came_through:
+            connection.exec_driver_sql("COMMIT")
+        raise OperationalError("COMMIT", {}, OSError("the answer was lost"))
+
+    event.listen(database._engine, "commit", fail)
+    with pytest.raises(OperationalError):
+        registry.add(NewVersion("line", file, compiled=False))
+    event.remove(database._engine, "commit", fail)
+    assert registry.folder("line", 1).exists() == came_through
+    assert registry.is_empty() != came_through
+    assert registry.add(NewVersion("line", file, compiled=False)).version == 1 + came_through
+    assert registry.load("line", 1).score(ROWS).num_rows == ROWS.num_rows
+
+
+def test_what_leaves_the_staging_folder_meanwhile_does_no_harm(
+    registry: Registry, file: Path, tmp_path: Path
+) -> None:
+    """Another process lists its folder, then moves it; a link to nowhere is as gone as that."""
+    staging = tmp_path / "models" / ".staging"
+    staging.mkdir(parents=True)
+    (staging / "moved").symlink_to(staging / "nowhere")
+    assert registry.add(NewVersion("line", file, compiled=False)).version == 1
 
 
 def test_what_a_killed_add_left_is_removed_a_day_later(

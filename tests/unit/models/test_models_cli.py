@@ -54,6 +54,15 @@ def test_a_list_of_nothing_says_of_what(file: Path) -> None:
     )
 
 
+def test_a_change_that_cannot_be_marked_is_made_and_told(file: Path, data_dir: Path) -> None:
+    (data_dir / "models" / ".changes").mkdir(parents=True)  # nothing can be appended to a folder
+    added = models("add", "wine", file)
+    assert (added.exit_code, added.stdout) == (0, "wine@1\n")
+    assert "change not marked; running processes learn of it within seconds" in added.stderr
+    assert models("alias", "wine@1", "production").exit_code == 0
+    assert "production" in models("ls").stdout
+
+
 def test_a_model_of_texts_is_added_and_shown_as_such(tmp_path: Path) -> None:
     file = tmp_path / "moods.joblib"
     joblib.dump(make_pipeline(CountVectorizer(), MultinomialNB()).fit(["good", "bad"], [1, 0]), file)
