@@ -31,13 +31,7 @@ ROUTE = f"POST {PATH}"
 MAX_BYTES = 64 << 10
 # What says that a request is not plain JSON, that its body has no known length, or that the answer needs more
 # than usual.
-_UNUSUAL = (
-    "HTTP_CONTENT_ENCODING",
-    "HTTP_TRANSFER_ENCODING",
-    "HTTP_ORIGIN",
-    "HTTP_X_REQUEST_ID",
-    "HTTP_EXPECT",
-)
+_UNUSUAL = ("HTTP_CONTENT_ENCODING", "HTTP_TRANSFER_ENCODING", "HTTP_ORIGIN", "HTTP_EXPECT")
 _OTHER_TYPES = ("multipart/", "image/")
 _QUERY = re.compile(r"(?:model=([A-Za-z0-9_.@-]*))?")
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode

@@ -10,6 +10,7 @@ from apiflask import APIFlask
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.datasets import load_wine
+from uuid6 import uuid7
 from werkzeug.test import Client, TestResponse
 
 WINE = load_wine(as_frame=True).data
@@ -66,7 +67,7 @@ HEADERS = st.fixed_dictionaries(
         "Content-Type": st.sampled_from(
             ["application/json", "text/plain", "image/png", "multipart/form-data"]
         ),
-        "X-Request-ID": st.just("mine"),
+        "X-Request-ID": st.sampled_from(["mine", "a,b", "not mine", "\xe9", "", "x" * 129]),
         "Origin": st.sampled_from(["http://localhost", "http://evil.example"]),
         "Host": st.sampled_from(["localhost", "evil.example"]),
         "Content-Encoding": st.sampled_from(["identity", "gzip"]),
@@ -92,9 +93,10 @@ def ask(app: Any, body: bytes, query: str, headers: dict[str, str]) -> TestRespo
 def essence(answer: TestResponse) -> tuple[Any, ...]:
     """What a client gets, without what differs from one request to the next."""
     names = sorted(name for name, _ in answer.headers)
+    request_id = answer.headers["X-Request-ID"]
     made_up = {"request_id", "prediction_id"}
     body = {k: k in made_up or v for k, v in answer.json.items()} if answer.json else answer.data
-    return answer.status_code, names, body
+    return answer.status_code, names, body, len(request_id) == len(str(uuid7())) or request_id
 
 
 @given(body=TEXTS, query=QUERIES, headers=HEADERS)
@@ -142,16 +144,26 @@ def refuse_to_serve(_environ: Any, _start_response: Any) -> Any:
     raise AssertionError("it was handed on")
 
 
+# gateways add these to every request
+GATEWAY = {
+    "X-Request-ID": "of-a-gateway",
+    "X-Forwarded-For": "203.0.113.7",
+    "Traceparent": "00-0af7651916cd43dd",
+}
+
+
+@pytest.mark.parametrize("headers", [{}, GATEWAY], ids=["plain", "gateway"])
 @pytest.mark.parametrize("query", ["", "model=wine@1"])
 @pytest.mark.parametrize("row", [ROW, list(ROW.values())])
 def test_a_plain_row_never_reaches_flask(
-    shared_app: APIFlask, monkeypatch: pytest.MonkeyPatch, row: Any, query: str
+    shared_app: APIFlask, monkeypatch: pytest.MonkeyPatch, row: Any, query: str, headers: dict[str, str]
 ) -> None:
     body = json.dumps({"model": "wine@1", "features": row}).encode()
     ask(shared_app.wsgi_app, body, query, {})  # from now on reference and model are remembered
     monkeypatch.setattr(short_way(shared_app), "flask", refuse_to_serve)
-    answer = ask(shared_app.wsgi_app, body, query, {})
+    answer = ask(shared_app.wsgi_app, body, query, headers)
     assert answer.status_code == 200
+    assert headers.get("X-Request-ID") in (None, answer.headers["X-Request-ID"])
     assert answer.json is not None
     assert answer.json["model"] == {"name": "wine", "version": 1}
 
