@@ -62,12 +62,12 @@ def create_app() -> APIFlask:
     door = Door(settings)
     app.before_request(_name_request)
     app.before_request(_refuse_unreadable)
+    errors.register(app)
     auth.register(app, door)
     cors.register(app, settings.allowed_origins)
     limits.register(app, settings)
     bare_requests.register(app)
     app.after_request(_finish_response)
-    errors.register(app)
     app.wsgi_app = ByThread(app.wsgi_app)  # type: ignore[method-assign]
     if not limits.hold_predictions(settings):
         app.wsgi_app = ShortWay(app.wsgi_app, door, shop, log, shadows)  # type: ignore[method-assign]

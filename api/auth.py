@@ -97,7 +97,7 @@ class Door:
         """Whoever has a link may read what it is for, keys or not; nothing else is ever signed."""
         text = parse_qs(environ["QUERY_STRING"]).get("link", [""])[-1]
         link = self.links.read(database, path, text)
-        return Caller(link.owner, Role.READ, link.key_id)
+        return Caller(link.owner, Role.READ, by_link=True)
 
     def _asks_for_key(self, environ: dict[str, Any]) -> bool:
         """Always where others can come in: what counts is the address that the request arrived at.

@@ -85,7 +85,7 @@ def register(app: APIFlask) -> None:
     """Answer every exception of the app with problem+json."""
     for kind in (Problem, InputRefused, ModelError):
         app.register_error_handler(kind, _refusal)
-    app.register_error_handler(AccessRefused, _not_let_in)
+    app.register_error_handler(AccessRefused, not_let_in)
     for missing in (OperationalError, InterfaceError, PoolTimeout):
         app.register_error_handler(missing, _database_down)
     app.register_error_handler(HTTPException, _http)
@@ -124,7 +124,8 @@ def _refusal(error: Problem | InputRefused | ModelError) -> Response:
     return problem(STATUSES.get(error.code, 422), error.code, error.message, errors)
 
 
-def _not_let_in(error: AccessRefused) -> Response:
+def not_let_in(error: AccessRefused) -> Response:
+    """Why the door refused a request, and how to show a key if that was it."""
     answer = problem(STATUSES[error.code], error.code, error.message)
     if answer.status_code == 401:
         answer.headers.setlist("WWW-Authenticate", CHALLENGES)

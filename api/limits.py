@@ -7,6 +7,7 @@ process counts for itself: a caller then has the limit once for each process, an
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Sequence
 from ipaddress import IPv6Address, ip_address
@@ -14,7 +15,7 @@ from ipaddress import IPv6Address, ip_address
 import redis
 import structlog
 from apiflask import APIFlask
-from flask import Response, request
+from flask import Response, g, request
 from limits import RateLimitItem, parse_many
 from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
@@ -24,6 +25,7 @@ from redis.retry import Retry
 from api import errors
 from api.context import caller
 from base.access.callers import LOCAL
+from base.access.errors import AccessRefused
 from base.broker import plain_redis_url
 from base.settings import Settings
 from jobs.errors import Problem
@@ -38,6 +40,9 @@ SUBMITTING = frozenset({"jobs.submit", "again.retry", "again.clone"})
 FREE = frozenset(
     {"health.healthz", "health.health", "health.readyz", "v2.live", "v2.ready", "mlflow.ping", "static"}
 )
+
+# Some proxies tell the port of the client too, which is another one for each connection.
+_WITH_PORT = re.compile(r"\[([^\]]*)\](?::\d*)?|([\d.]+):\d*")
 
 # A limit, and the routes that it counts together.
 Scoped = tuple[RateLimitItem, str]
@@ -68,7 +73,7 @@ def register(app: APIFlask, settings: Settings) -> None:
         return
     counter = Counter(settings.redis_url)
 
-    def check() -> None:
+    def count(who: str) -> None:
         endpoint = request.endpoint or ""  # none: there is nothing at the address, which counts too
         if endpoint in FREE:
             return
@@ -78,10 +83,19 @@ def register(app: APIFlask, settings: Settings) -> None:
             if endpoints is None or endpoint in endpoints
             for limit in limits
         ]
-        counter.count(scoped, caller_name())
+        counter.count(scoped, who)
 
-    app.before_request(check)
+    def not_let_in(error: AccessRefused) -> Response:
+        if "caller" not in g:  # else it was let in, counted, and refused by its route
+            try:
+                count(client_address())
+            except TooOften as too_often:
+                return _refusal(too_often)
+        return errors.not_let_in(error)
+
+    app.before_request(lambda: count(caller_name()))
     app.register_error_handler(TooOften, _refusal)
+    app.register_error_handler(AccessRefused, not_let_in)
 
 
 def hold_predictions(settings: Settings) -> bool:
@@ -95,16 +109,26 @@ def parse_limits(text: str) -> list[RateLimitItem]:
 
 
 def caller_name() -> str:
-    """Whom a request counts for: its key, else its owner, else the client's address (of IPv6 its /64)."""
-    if key_id := caller().key_id:
-        return f"key {key_id}"
-    if caller() is not LOCAL and caller().owner:  # a token, or the key of the setting
-        return f"owner {caller().owner}"
-    sent_from = request.remote_addr or ""
+    """Whom a request counts for: its key, else its owner, else the client's address.
+
+    A link is no key: who has it must not use up what its maker may send.
+    """
+    sent_by = caller()
+    if sent_by is LOCAL or sent_by.by_link or not sent_by.owner:
+        return client_address()
+    # without a key: a token, or the key of the setting
+    return f"key {sent_by.key_id}" if sent_by.key_id else f"owner {sent_by.owner}"
+
+
+def client_address() -> str:
+    """Where the running request came from, without the port; of IPv6 its /64."""
+    sent_from = (request.remote_addr or "").strip()
+    if found := _WITH_PORT.fullmatch(sent_from):
+        sent_from = found[1] or found[2] or ""
     try:
         address = ip_address(sent_from.partition("%")[0])
     except ValueError:
-        return sent_from  # a Unix socket has none
+        return "nowhere"  # a Unix socket, or a proxy that hides its clients: all of these together
     if isinstance(address, IPv6Address):
         return str(address.ipv4_mapped or IPv6Address(int(address) >> 64 << 64))
     return str(address)

@@ -33,6 +33,7 @@ class Caller:
     key_id: str = ""
     max_open_jobs: int | None = None
     max_stored_bytes: int | None = None
+    by_link: bool = False  # somebody who was given a link, and need not be the owner
 
     @property
     def scope(self) -> str:

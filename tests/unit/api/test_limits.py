@@ -15,6 +15,9 @@ from typing import Any
 import pytest
 
 from api.limits import BREAKER_SECONDS, TIMEOUT_SECONDS, Counter, Scoped, TooOften, parse_limits
+from base.access import keys
+from base.access.callers import Role
+from base.access.links import Link
 from rowmill.stack.redis_server import embedded_url, redis_arguments, socket_path
 from tests.unit.api.conftest import MakeApp
 from tests.waiting import wait_until
@@ -113,6 +116,15 @@ def test_probes_and_style_sheets_are_free(stocked: Path, make_app: MakeApp, redi
         (("2001:db8:1:2::1", "2001:db8:1:2:ffff::9"), True),
         (("2001:db8:1:2::1", "2001:db8:1:3::1"), False),
         (("fe80::1%eth0", "fe80::2%eth0"), True),
+        (("10.0.0.1:51234", "10.0.0.1:51235"), True),
+        (("10.0.0.1:51234", "10.0.0.1"), True),
+        (("10.0.0.1:443", "10.0.0.2:443"), False),
+        (("[2001:db8:1:2::1]:443", "2001:db8:1:2::9"), True),
+        (("[2001:db8:1:2::1]:443", "[2001:db8:1:3::1]:443"), False),
+        (("[2001:db8:1:2::1]", "[::ffff:10.0.0.1]:80"), False),
+        (("[::ffff:10.0.0.1]:80", "10.0.0.1"), True),
+        (("unknown", "_hidden:1234"), True),
+        (("300.1.1.1:1", "[]:1"), True),
     ],
 )
 def test_an_address_is_one_client(
@@ -122,6 +134,39 @@ def test_an_address_is_one_client(
     for address, status in zip(addresses, (200, 429 if is_same else 200), strict=True):
         answer = client.get("/models", environ_overrides={"REMOTE_ADDR": address})
         assert answer.status_code == status
+
+
+def test_who_has_a_link_does_not_use_up_what_its_maker_may_send(
+    tmp_path: Path, make_app: MakeApp, redis_url: str
+) -> None:
+    app = make_app(tmp_path, redis_url=redis_url, rate_limit="2/hour", require_keys=True)
+    database = app.extensions["workshop"].database
+    database.upgrade()
+    record, text = keys.add(database, "alice", Role.SUBMIT)
+    signed = app.extensions["door"].links.sign("/jobs/x/result", Link("alice", record.id, 1 << 40))
+    client: Any = app.test_client()
+    url = f"/jobs/x/result?link={signed}"
+    assert statuses(client, url, url, url) == [404, 404, 429]
+    assert statuses(client, url, environ_overrides={"REMOTE_ADDR": "10.0.0.9"}) == [404]
+    assert statuses(client, *["/jobs"] * 3, headers={"X-API-Key": text}) == [200, 200, 429]
+
+
+def test_what_the_door_refuses_counts_for_its_address(
+    tmp_path: Path, make_app: MakeApp, redis_url: str
+) -> None:
+    app = make_app(tmp_path, redis_url=redis_url, rate_limit="2/hour", require_keys=True)
+    database = app.extensions["workshop"].database
+    database.upgrade()
+    client: Any = app.test_client()
+    for number, status in enumerate([401, 401, 429]):
+        answer = client.get("/jobs", headers={"X-API-Key": f"wrong {number}"})
+        assert answer.status_code == status
+    assert int(answer.headers["Retry-After"]) > 3000
+    assert statuses(client, "/nowhere", "/healthz") == [429, 200]
+    assert statuses(client, "/jobs", environ_overrides={"REMOTE_ADDR": "10.0.0.9"}) == [401]
+    # nobody is locked out by what others send from the same address
+    reader = {"X-API-Key": keys.add(database, "alice", Role.READ)[1]}
+    assert statuses(client, "/jobs", "/jobs?owner=bob", "/jobs", headers=reader) == [200, 403, 429]
 
 
 def test_limits_hold_in_the_process_while_redis_is_gone(stocked: Path, make_app: MakeApp) -> None:
