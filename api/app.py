@@ -119,6 +119,8 @@ def _finish_response(response: Response) -> Response:
         response = errors.problem(
             412, "precondition_failed", "The file is not the one that the request names."
         )
+    if request.method in ("GET", "HEAD"):  # no cache keeps answers to other methods
+        response.headers.setdefault("Cache-Control", "no-store")
     response.headers["X-Request-ID"] = g.request_id
     response.headers.extend(SECURITY_HEADERS if response.mimetype == "text/html" else DATA_HEADERS)
     return response

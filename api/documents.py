@@ -31,7 +31,7 @@ def docs() -> Response:
         render_template("docs.html", groups=groups, description=document["info"]["description"])
     )
     page.headers["Content-Security-Policy"] = CONTENT_POLICY
-    page.headers["Cache-Control"] = "no-cache"
+    page.headers["Cache-Control"] = "private, no-cache"
     return page
 
 

@@ -132,7 +132,7 @@ def show(job_id: str) -> Response:
     answer = Response(status=304) if etags.contains_weak(tag) else jsonify(job_resource(view))
     # weak: pace and time left move on between two changes
     answer.set_etag(tag, weak=True)
-    answer.headers["Cache-Control"] = "no-cache"
+    answer.headers["Cache-Control"] = "private, no-cache"
     if not view.job.done:
         answer.headers["Retry-After"] = "1"
     return answer

@@ -37,7 +37,7 @@ def home() -> Response:
     else:
         answer = jsonify(content)
     answer.vary.add("Accept")
-    answer.headers["Cache-Control"] = "no-cache"
+    answer.headers["Cache-Control"] = "private, no-cache"
     return answer
 
 

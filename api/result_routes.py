@@ -113,7 +113,6 @@ def _incomplete(found: Partial, pieces: Iterator[bytes], mimetype: str, name: st
     answer = _stream(pieces, mimetype, name)
     shown = [str(gap) for gap in found.gaps[:SHOWN_GAPS]] + ["..."] * (len(found.gaps) > SHOWN_GAPS)
     answer.headers["X-Rowmill-Missing-Rows"] = ", ".join(shown) or "none"
-    answer.headers["Cache-Control"] = "no-store"
     return answer
 
 

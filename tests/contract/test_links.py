@@ -50,8 +50,11 @@ def test_a_link_opens_the_result_until_it_ends(guarded: Served, clock: Clock) ->
     assert set(links) == {"result", "result_csv", "result_jsonl", "preview", "errors", "errors_csv"}
     for url in links.values():
         assert url.startswith("http://localhost/jobs/")
-        assert opened(guarded, url).status_code == 200
-        assert opened(guarded, url, "HEAD").status_code == 200
+        for method in ("GET", "HEAD"):
+            answer = opened(guarded, url, method)
+            assert answer.status_code == 200
+            # a cache between would give it to anybody, long after the link has ended
+            assert answer.cache_control.private or answer.cache_control.no_store, url
     assert pq.read_table(io.BytesIO(opened(guarded, links["result"]).data)).num_rows == 50
     part = opened(guarded, links["result"], Range="bytes=-8")
     assert (part.status_code, part.data[-4:]) == (206, b"PAR1")
