@@ -35,7 +35,9 @@ LIST_OPTIONS = ("status", "model", "tag", "owner", "limit", "cursor")
 
 
 @blueprint.route("/jobs", methods=["POST", "PUT"])
-@blueprint.doc(summary="Submit a file to be scored", responses=[200, 202, 400, 404, 409, 413, 415, 422, 503])
+@blueprint.doc(
+    summary="Submit a file to be scored", responses=[200, 202, 400, 404, 409, 410, 413, 415, 422, 503]
+)
 def submit() -> Response:
     """The body is the file, or a form with the part `file` or many parts `image`.
 

@@ -35,8 +35,9 @@ INVOCATIONS: dict[str, Any] = {
         },
         400: "The body is not what its Content-Type says, or the rows do not fit the model",
         404: "There is no such model",
+        410: "The version was retired",
         413: "Too many rows or bytes for an answer on the spot",
-        415: "Neither JSON nor CSV, or not UTF-8",
+        415: "Neither JSON nor CSV, or not UTF-8, or of an unknown Content-Encoding",
     },
     "extensions": {
         "requestBody": {

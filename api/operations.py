@@ -296,6 +296,7 @@ REFUSALS = {
     "401": "A key is needed, or the one that was shown is not valid",
     "403": "The key has no role for this, or the page no leave",
     "404": "There is nothing at this address",
+    "408": "The request, or its body, did not come in time",
     "413": "The body is too large, or none was expected",
     "421": "This server does not answer to this name",
     "422": "Something that was sent is wrong; `errors` says what",

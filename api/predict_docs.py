@@ -123,7 +123,9 @@ OPERATION: dict[str, Any] = {
         },
         400: "The body is not JSON, or no model is named",
         404: "There is no such model",
+        410: "The version was retired",
         413: "Too many rows or bytes for an answer on the spot",
+        415: "The Content-Encoding is not known",
         422: "The rows do not fit the model; `errors` says where",
     },
     # parts of the operation for which the library has no argument are copied as they stand

@@ -63,7 +63,11 @@ _DESCRIPTION = _object(
     outputs={"type": "array", "items": _METADATA},
     properties={"type": "object", "additionalProperties": _TEXT},
 )
-_UNKNOWN: dict[int | str, Any] = {400: "Not the name of a model", 404: "There is no such model or version"}
+_UNKNOWN: dict[int | str, Any] = {
+    400: "Not the name of a model",
+    404: "There is no such model or version",
+    410: "The version was retired",
+}
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
 SERVER: dict[int | str, Any] = {
@@ -90,6 +94,7 @@ INFER: dict[str, Any] = {
         },
         400: "The request is not what it says, or the rows do not fit the model",
         404: "There is no such model or version",
+        410: "The version was retired",
         413: "Too many rows or bytes for an answer on the spot",
         415: "The Content-Encoding is not known",
     },
