@@ -8,7 +8,7 @@ from sqlalchemy import event, select
 from base.access import keys
 from base.access.callers import Caller, Role
 from base.access.errors import AccessRefused
-from base.access.keyring import MEMORY_SECONDS, RENEW_SECONDS, Keyring
+from base.access.keyring import ADMIN, MEMORY_SECONDS, RENEW_SECONDS, Keyring
 from base.database import Database
 from base.database.tables import api_keys
 from tests.conftest import Clock
@@ -51,6 +51,13 @@ def test_the_key_of_the_setting_is_an_admin(database: Database, keyring: Keyring
     assert caller
     assert caller.role is Role.ADMIN
     assert Keyring("").find(database, "") is None
+
+
+def test_the_key_of_the_setting_may_look_like_a_token(database: Database, clock: Clock) -> None:
+    key = "0123456789.abcdef.0123456789abcdef"
+    keyring = Keyring(key, clock, find_token=lambda _text: None)
+    assert keyring.find(database, key) == ADMIN
+    assert keyring.find(database, key[::-1]) is None
 
 
 @pytest.mark.parametrize("change", ["secret", "id", "prefix", "case", "nothing like a key", "nul", "no text"])
