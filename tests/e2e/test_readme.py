@@ -27,7 +27,10 @@ from rowmill.stack import Stack
 ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}")
-PROGRESS = re.compile(r"^(uploading|queued|planning|scoring|finishing|downloading)\b.*\n", re.MULTILINE)
+# a slow machine shows progress right up to the end
+PROGRESS = re.compile(
+    r"^(uploading|queued|planning|scoring|finishing|downloading|succeeded:).*\n", re.MULTILINE
+)
 SHOWN_ADDRESS = "127.0.0.1:8000"
 SHOWN_URL = f"http://{SHOWN_ADDRESS}"
 SHOWN_PAIR = '"127.0.0.1", 8000'
