@@ -141,3 +141,15 @@ def test_a_version_that_is_not_good_enough_has_a_status_of_its_own(
     ended = retrain.alone(tmp_path / "lock", lambda: retrain.one_round("wine", smoke, round_of))
     assert ended == told
     assert registry.aliases() == {}
+
+
+def test_a_smoke_file_that_is_not_there_is_told_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    smoke, trained = tmp_path / "smoke.csv", tmp_path / "trained"
+    monkeypatch.setattr("sys.argv", ["retrain.py", "wine", str(smoke), "--", "touch", str(trained)])
+    with pytest.raises(SystemExit) as ended:
+        retrain.main()
+    assert ended.value.code == ExitCode.USAGE
+    assert f"there is no smoke file {smoke}" in capsys.readouterr().err
+    assert not trained.exists()
