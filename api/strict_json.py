@@ -14,8 +14,10 @@ from typing import Any, NoReturn
 from api.json_size import MOST_FOR_A_BYTE, parsed_bytes
 from jobs.errors import Problem
 
-# What a body may take in memory once it is parsed: enough for 16 MiB of short numbers.
+# What a body may take in memory once it is parsed, whatever it is made of.
 MAX_PARSED_BYTES = 160 << 20
+# A longer one may take so much for each of its bytes: lists of numbers with one digit count for 16.
+MOST_OF_VALUES = 17
 # While a large body is parsed nothing else in the process goes on; several need not be in memory, too.
 _large = threading.Lock()
 
@@ -37,12 +39,12 @@ def parse(data: bytes, *, constant: Constant | None = None) -> Any:
 
 
 def _check_size(data: bytes) -> None:
-    size = parsed_bytes(data)
-    if size > MAX_PARSED_BYTES:
+    size, limit = parsed_bytes(data), max(MAX_PARSED_BYTES, MOST_OF_VALUES * len(data))
+    if size > limit:
         raise Problem(
             "too_large",
             f"The JSON would take about {size >> 20} MiB of memory, for all the lists, objects and values in "
-            f"it; it may take {MAX_PARSED_BYTES >> 20}. Send fewer, or a file to POST /jobs.",
+            f"it; it may take {limit >> 20}. Send fewer, or a file to POST /jobs.",
         )
 
 

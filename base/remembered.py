@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
 import structlog
@@ -26,6 +26,7 @@ class _Entry(Generic[Value]):
     value: Value
     ask: Callable[[], Value]
     asked_at: float
+    renew_at: float
 
 
 class Remembered(Generic[Value]):
@@ -56,10 +57,10 @@ class Remembered(Generic[Value]):
         entry = self._entries.get(key)
         if entry is None:
             return None
-        age = self._clock() - entry.asked_at
-        if age >= self._forget_seconds:
+        now = self._clock()
+        if now - entry.asked_at >= self._forget_seconds:
             return None
-        if age >= self._renew_seconds:
+        if now >= entry.renew_at:
             self._renew(key, entry)
         return entry.value
 
@@ -81,7 +82,7 @@ class Remembered(Generic[Value]):
             else:
                 if len(self._entries) >= self._max_entries and key not in self._entries:
                     self._entries.clear()
-                self._entries[key] = _Entry(value, ask, asked_at)
+                self._entries[key] = _Entry(value, ask, asked_at, asked_at + self._renew_seconds)
         return value
 
     def _sweep(self, now: float) -> None:
@@ -101,18 +102,21 @@ class Remembered(Generic[Value]):
         try:
             self._background.submit(self._renew_now, key, entry)
         except RuntimeError as error:  # no thread can start, or the program ends
-            self._not_renewed(key, error)
+            self._not_renewed(key, entry, error)
 
     def _renew_now(self, key: Hashable, entry: _Entry[Value]) -> None:
         try:
             self._ask(key, entry.ask)
         except Exception as error:  # noqa: BLE001 - the value is good for some seconds; who asks then is told
-            self._not_renewed(key, error)
+            self._not_renewed(key, entry, error)
         else:
             with self._lock:
                 self._renewing.discard(key)
 
-    def _not_renewed(self, key: Hashable, error: Exception) -> None:
+    def _not_renewed(self, key: Hashable, entry: _Entry[Value], error: Exception) -> None:
         log.warning("what is remembered could not be looked up again", reason=repr(error))
+        later = replace(entry, renew_at=self._clock() + self._renew_seconds)
         with self._lock:
             self._renewing.discard(key)
+            if self._entries.get(key) is entry:
+                self._entries[key] = later

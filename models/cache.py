@@ -81,7 +81,9 @@ class ModelCache:
             with self._lock:
                 del self._bytes[key]
             raise
-        if not model.has_estimator:
+        if model.has_estimator:  # even if it has a scorer, which may be of no use on this machine
+            self._grow(key, max(manifest.loaded_bytes, manifest.unpickled_bytes))
+        else:
             everything = manifest.loaded_bytes + manifest.unpickled_bytes
             model.before_reading = lambda: self._grow(key, everything)
         warm_up(model, single_rows=self._single_rows)

@@ -163,8 +163,8 @@ def main() -> int:
     parser.add_argument("smoke", type=Path, help="rows to try the new version with")
     parser.add_argument("command", nargs="+", help="trains, adds the version, and prints it last")
     given = parser.parse_args()
-    if not given.smoke.is_file():  # or the new version would be in production before that is noticed
-        parser.error(f"there is no smoke file {given.smoke}")
+    if not given.smoke.exists():  # or the new version would be in production before that is noticed
+        parser.error(f"there is no {given.smoke}")
 
     def stop(*_signal: Any) -> None:
         sys.exit(128 + signal.SIGTERM)

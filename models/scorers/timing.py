@@ -22,6 +22,8 @@ ROUNDS = 5
 # So many more where the scorer looks slower: the machine may have been busy with something else.
 SECOND_LOOK = 15
 SINGLE_ROUNDS = 10
+# Some systems count a thread's time in steps of ten milliseconds, and so nothing for most calls.
+SHORTEST_SECONDS = 1e-9
 _CALLS = 5  # of the scorer in each round of single rows: one call is hardly longer than a clock's step
 
 
@@ -94,4 +96,4 @@ def _shortest(
 def _seconds(call: Callable[[], Any]) -> float:
     started = time.thread_time()  # all is done on this thread, and other programs may want the processor too
     call()
-    return time.thread_time() - started
+    return max(time.thread_time() - started, SHORTEST_SECONDS)

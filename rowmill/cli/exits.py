@@ -50,6 +50,8 @@ class Commands(TyperGroup):
             raise  # the reader of stdout has seen enough; Typer ends quietly
         except (RowmillError, OSError) as failed:
             stop(str(failed), ExitCode.FAILED)
+        except MemoryError:
+            stop("there is not enough memory for this", ExitCode.FAILED)
         except KeyboardInterrupt:
             stop("interrupted", ExitCode.INTERRUPTED)
 

@@ -184,7 +184,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         return True
 
     def _start(self, conn: Connection, stage: Stage) -> None:
-        conn.answer_seconds = LONG_ANSWER_SECONDS if stage is Stage.LONG else ANSWER_SECONDS
+        takes_long = stage in (Stage.LONG, Stage.LARGE_PREDICTION)
+        conn.answer_seconds = LONG_ANSWER_SECONDS if takes_long else ANSWER_SECONDS
         conn.hand_over()
         pool: Any = self._pools.get(stage, self.tpool)
         done: Future[Any] = pool.submit(self.handle, conn)

@@ -151,5 +151,5 @@ def test_a_smoke_file_that_is_not_there_is_told_before_anything_is_trained(
     with pytest.raises(SystemExit) as ended:
         retrain.main()
     assert ended.value.code == ExitCode.USAGE
-    assert f"there is no smoke file {smoke}" in capsys.readouterr().err
+    assert f"there is no {smoke}" in capsys.readouterr().err
     assert not trained.exists()

@@ -90,6 +90,13 @@ def test_rows_that_fill_a_body_are_parsed() -> None:
     assert parsed_bytes(texts) < strict_json.MAX_PARSED_BYTES
 
 
+def test_a_body_of_values_alone_may_be_as_long_as_bodies_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strict_json, "MAX_PARSED_BYTES", 3000)
+    for text in (b"[0,1" + b",1" * 9000 + b"]", b"[0, 1" + b", 1" * 9000 + b"]"):
+        assert parsed_bytes(text) > 3000
+        assert len(strict_json.parse(text)) == 9002
+
+
 def test_a_large_body_is_read_like_a_small_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(strict_json, "MAX_PARSED_BYTES", 3000)
     text = json.dumps({"features": [1.5, "a"], "more": [[]] * 10}).encode()

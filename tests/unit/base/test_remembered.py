@@ -71,11 +71,14 @@ def test_what_can_not_be_renewed_serves_until_it_is_too_old(
 ) -> None:
     values.find("key", source)
     source.fails = True
-    clock.advance(2)
     for asked in (2, 3):
+        clock.advance(2)
         assert values.known("key") == 1
-        wait_until(lambda asked=asked: source.asked >= asked, "it is tried")  # type: ignore[misc]
-    clock.advance(8)
+        wait_until(lambda asked=asked: source.asked == asked, "it is tried")  # type: ignore[misc]
+        wait_until(lambda: not values._renewing, "it is over")
+        assert values.known("key") == 1  # and not tried again at once
+        assert not values._renewing
+    clock.advance(6)
     assert values.known("key") is None
     with pytest.raises(LookupError, match="nothing there"):
         values.find("key", source)

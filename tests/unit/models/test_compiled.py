@@ -258,3 +258,13 @@ def test_a_cache_makes_room_for_an_estimator_when_it_is_unpickled(version: Manif
     assert gone.estimator is not None  # whoever still holds it may use it, and it does not count
     assert cache.loaded("two", 1)
     assert cache.has_room_for(shelf.get("four", 1))
+
+
+def test_a_scorer_of_no_use_here_leaves_an_estimator_that_counts(
+    version: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("models.scorers.store.FORM", 99)
+    cache = ModelCache(Shelf(version.with_memory(10, 1000), tmp_path / "store"), limit_bytes=1500)
+    for name in ("one", "two"):
+        assert cache.get(name, 1).has_estimator
+    assert [name for name in ("one", "two") if cache.loaded(name, 1)] == ["two"]
