@@ -39,7 +39,10 @@ def opened_registry() -> Iterator[Registry]:
     from base.database import Database  # noqa: PLC0415
     from models.registry import Registry  # noqa: PLC0415
 
-    structlog.configure(logger_factory=lambda *_: structlog.PrintLogger(sys.stderr))  # stdout is for data
+    # stdout is for data; what stderr is may be another thing at the next command of a process
+    structlog.configure(
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr), cache_logger_on_first_use=False
+    )
     settings = Settings()
     database = Database(settings.database_url)
     try:
