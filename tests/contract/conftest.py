@@ -11,12 +11,14 @@ import pytest
 from api import create_app
 from base.database.tables import EVERYBODY
 from jobs import reading
+from jobs.feedback.log import PredictionLog
 from jobs.finishing import finish_job
 from jobs.lifecycle import chunks
 from jobs.planning import plan_job
 from jobs.running import run_chunk
 from jobs.workshop import Workshop
 from tests.builders import OWNER, AddedModel, claim_chunk
+from tests.conftest import Clock
 
 
 @dataclass(frozen=True)
@@ -110,3 +112,17 @@ def asking(monkeypatch: pytest.MonkeyPatch) -> None:
 def guarded(asking: None, served: Served) -> Served:
     """An app that asks for keys, with the model ``wine``."""
     return served
+
+
+@pytest.fixture
+def noting(served: Served, clock: Clock) -> Served:
+    """An app that logs predictions."""
+    log = PredictionLog(served.workshop.database, clock)
+    served.client.application.extensions["prediction_log"] = log
+    return served
+
+
+@pytest.fixture
+def scored(served: Served) -> dict[str, Any]:
+    """A job of a hundred rows that succeeded and kept ``id``."""
+    return served.work(served.submit(100, keep="id"))
