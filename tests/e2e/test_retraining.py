@@ -76,7 +76,7 @@ def test_one_round_at_a_time(tmp_path: Path) -> None:
     with (tmp_path / f"rowmill-retrain-{NAME}.lock").open("w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         busy = subprocess.run(
-            (sys.executable, FILES / "retrain.py", NAME, "smoke.csv", "--", "true"),
+            (sys.executable, FILES / "retrain.py", NAME, tmp_path, "--", "true"),
             env=os.environ | {"TMPDIR": str(tmp_path)},
             capture_output=True,
             text=True,
